@@ -1,0 +1,1 @@
+"""Browsers and other programs: pages, HTTP API and WebSocket."""

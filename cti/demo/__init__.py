@@ -1,0 +1,1 @@
+"""The demo: its company, its callers, its agents and its private Asterisk."""

@@ -1,0 +1,1 @@
+"""The people we know, and who a calling number may be."""
