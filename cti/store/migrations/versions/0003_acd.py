@@ -1,0 +1,14 @@
+"""The tables of the acd room."""
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Create the tables of the acd room."""
+
+
+def downgrade() -> None:
+    """Drop them again."""

@@ -1,0 +1,14 @@
+"""The tables of the agent_console room."""
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Create the tables of the agent_console room."""
+
+
+def downgrade() -> None:
+    """Drop them again."""
