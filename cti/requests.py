@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from cti.caller import CustomerProfile, PastContact
 from cti.floor import FloorPicture
 from cti.ids import AgentId, CallId, CustomerId, OfferId
-from cti.pop import Pop
+from cti.pop import IvrAnswer, Pop
 
 Reply = TypeVar("Reply")
 
@@ -172,3 +172,47 @@ class CountContacts(Request[dict[CustomerId, int]]):
 
     customers: tuple[CustomerId, ...]
     ani_e164: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContactStep:
+    """One thing that happened to a contact. `at` is Unix seconds; `step` a Fact's name; `detail` in words."""
+
+    at: float
+    step: str
+    agent: AgentId | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactSheet:
+    """One contact as voc keeps it, from first ring to wrap-up. Instants are Unix seconds, `_s` are seconds."""
+
+    call: CallId
+    direction: str
+    started_at: float
+    ended_at: float | None
+    ani: str
+    caller_name: str
+    dnis: str
+    customer: CustomerId | None
+    queue: str
+    language: str
+    reason: str
+    outcome: str
+    answers: tuple[IvrAnswer, ...] = ()
+    wait_s: float = 0.0
+    talk_s: float = 0.0
+    hold_s: float = 0.0
+    wrap_up_s: float = 0.0
+    agents: tuple[AgentId, ...] = ()  # who talked with the caller, in order
+    disposition: str = ""
+    note: str = ""
+    steps: tuple[ContactStep, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShowContact(Request[ContactSheet | None]):
+    """voc: everything kept of this contact. None when there is none of this id."""
+
+    call: CallId
