@@ -216,3 +216,49 @@ class ShowContact(Request[ContactSheet | None]):
     """voc: everything kept of this contact. None when there is none of this id."""
 
     call: CallId
+
+
+@dataclass(frozen=True, slots=True)
+class ContactStep:
+    """One step of a contact: when (Unix seconds), the Fact's kind, and what happened as a sentence."""
+
+    at: float
+    kind: str
+    sentence: str
+    inferred: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactSheet:
+    """One contact in full, for a page or a program. Times are Unix seconds, None where it never came to that."""
+
+    call: CallId
+    outcome: str
+    ended_by: str
+    ani: str
+    caller_name: str
+    dnis: str
+    customer: CustomerId | None
+    queue: str
+    agent: str  # who talked last; "" when nobody did
+    agents: tuple[AgentId, ...]  # everybody it was offered to
+    language: str
+    reason: str
+    arrived_at: float
+    queued_at: float | None
+    answered_at: float | None
+    ended_at: float | None
+    waited_s: float
+    talk_s: float
+    hold_s: float
+    wrap_up_s: float
+    disposition: str
+    note: str
+    steps: tuple[ContactStep, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescribeContact(Request[ContactSheet | None]):
+    """voc: everything written of this call, open or closed; None when there is no such contact."""
+
+    call: CallId
