@@ -53,6 +53,7 @@ class AgentLine:
     offer: OfferId | None = None
     queue: QueueId | None = None
     wrap_up_until: float | None = None
+    ani: str = ""  # of the contact the agent is busy with, as the network gave it
 
 
 @dataclass(frozen=True, slots=True)

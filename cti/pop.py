@@ -57,3 +57,5 @@ class Pop:
     answers: tuple[IvrAnswer, ...] = ()
     pending: tuple[str, ...] = ()  # parts still being looked up: "profile", "history"
     wrap_up_until: float | None = None
+    ring_until: float | None = None  # while the phone rings: when the offer lapses
+    answered_at: float | None = None  # when the talk began
