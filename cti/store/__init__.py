@@ -30,5 +30,8 @@ class Store(Protocol):
     async def point(self, statement: Select[Any], parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
         """An indexed point read: a few rows by key. On SQLite done in the loop (microseconds): never anything that scans."""
 
+    def point_now(self, statement: Select[Any], parameters: Mapping[str, Any]) -> Sequence[Row[Any]] | None:
+        """`point` without awaiting, for an ear that must tell at once; None on an engine that can't (PostgreSQL)."""
+
     async def read(self, statement: Select[Any], parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
         """Any other read; never in the loop."""
