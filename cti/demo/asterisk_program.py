@@ -78,7 +78,7 @@ def _on_path(say: Callable[[str], None]) -> AsteriskProgram | None:
     if path is None:
         return None
     modules = _configured("astmoddir") + sorted(Path("/usr").glob("lib*/**/asterisk/modules"))
-    data = _configured("astdatadir") + [Path("/usr/share/asterisk"), Path("/var/lib/asterisk")]
+    data = [*_configured("astdatadir"), Path("/usr/share/asterisk"), Path("/var/lib/asterisk")]
     found = _described((path,), modules, data)
     if found is None:
         say(f"The asterisk on PATH ({path}) is older than {OLDEST} or not whole; using one of our own")

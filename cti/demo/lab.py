@@ -30,9 +30,21 @@ PHONE_ADDRESS = "127.0.0.3"
 
 # Asterisk complains of each of these when it is missing, and needs nothing in them.
 _EMPTY = (
-    "acl aeap ccss chan_websocket cli_aliases features indications pjproject pjsip_wizard queuerules res_fax "
-    "res_http_media_cache udptl websocket_client"
-).split()
+    "acl",
+    "aeap",
+    "ccss",
+    "chan_websocket",
+    "cli_aliases",
+    "features",
+    "indications",
+    "pjproject",
+    "pjsip_wizard",
+    "queuerules",
+    "res_fax",
+    "res_http_media_cache",
+    "udptl",
+    "websocket_client",
+)
 
 _BOOT_S = 60.0
 _STOP_S = 10.0
@@ -190,8 +202,8 @@ class Lab:
         for name in _EMPTY:
             (run / "etc" / f"{name}.conf").touch()
         values = self._values()
-        folder = find_folder()
-        for file in (*folder.glob("*-offhook.conf"), *(folder / "lab").glob("*.conf")):
+        templates = find_folder()
+        for file in (*templates.glob("*-offhook.conf"), *(templates / "lab").glob("*.conf")):
             target = run / "etc" / file.name
             target.write_text(fill(file, values), encoding="utf-8")
             target.chmod(0o600)
