@@ -43,8 +43,8 @@ class AgiSession(Protocol):
     async def answer(self) -> None:
         """Answer the channel."""
 
-    async def play(self, file: str, stop_keys: str = "") -> str:
-        """Play a sound file (path without extension); returns the key that interrupted, or ""."""
+    async def play(self, file: str, stop_keys: str = "", longest_s: float = 15.0) -> str:
+        """Play a sound file (path without extension) of at most `longest_s`; returns the key that interrupted, or ""."""
 
     async def wait_for_key(self, timeout_s: float) -> str:
         """The next key, or "" after `timeout_s`."""
@@ -61,6 +61,10 @@ class AgiSession(Protocol):
 
 class HungUp(Exception):
     """The session is over: the caller left, or the PBX took the channel elsewhere."""
+
+
+class LetGo(HungUp):
+    """We were silent for too long (stopped, swapping) and the PBX took the caller to its failsafe."""
 
 
 Script = Callable[[AgiSession], Awaitable[None]]
