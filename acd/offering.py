@@ -24,7 +24,7 @@ from cti.events import (
     PopPainted,
 )
 from cti.floor import Activity, Availability, NotReadyReason
-from cti.ids import CallId, leg_of_offer, offer_id, offer_of_leg
+from cti.ids import CallId, OfferId, leg_of_offer, offer_id, offer_of_leg
 
 RING_GRACE_S = 3.0
 """The PBX's own limit on ringing lies this much behind ours, for the case that we are gone by then."""
@@ -47,13 +47,19 @@ class Offering:
 
     def __init__(self, floor: Floor) -> None:
         self._floor = floor
+        self._named_until = 0.0
+
+    def _new_name(self, contact: Waiting, agent: Agent, now: float) -> OfferId:
+        """Never the same name twice, also when the same two meet again in the same millisecond."""
+        self._named_until = max(now, self._named_until + 0.001)
+        return offer_id(contact.call, agent.id, self._named_until)
 
     def make_offer(self, contact: Waiting, agent: Agent, needed: frozenset[str], now: float) -> CallOffered:
         """Ask this agent to take this contact."""
         others = sum(1 for other in self._floor.free.values() if needed <= frozenset(other.spec.skills)) - 1
         why = why_her(agent, needed, others, now)
         offer = Offer(
-            offer=offer_id(contact.call, agent.id, now),
+            offer=self._new_name(contact, agent, now),
             call=contact.call,
             agent=agent.id,
             queue=contact.queue,
