@@ -44,7 +44,7 @@ def revision_of(url: str) -> str:
     def look(connection: Connection) -> None:
         found.append(MigrationContext.configure(connection).get_current_revision() or "")
 
-    _on_connection(url, look)
+    on_connection(url, look)
     return found[0]
 
 
@@ -54,7 +54,7 @@ def _run(url: str, command: Callable[[Config], None]) -> None:
         config.attributes["connection"] = connection
         command(config)
 
-    _on_connection(url, carry_out)
+    on_connection(url, carry_out)
 
 
 def _config() -> Config:
@@ -64,7 +64,8 @@ def _config() -> Config:
     return config
 
 
-def _on_connection(url: str, work: Callable[[Connection], None]) -> None:
+def on_connection(url: str, work: Callable[[Connection], None]) -> None:
+    """Do `work` on a connection of its own to the database at `url`, and commit. Raises Unavailable."""
     address = read_address(url)
     try:
         if address.dialect == "sqlite":

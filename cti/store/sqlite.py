@@ -115,16 +115,17 @@ class SqliteStore:
         self._indexed.add(prepared)
 
 
-def _read_only(path: Path) -> str:
-    return f"file:{quote(str(path))}?mode=ro"
+def _file_uri(path: Path) -> str:
+    return f"file:{quote(str(path))}"
 
 
 def _open_points(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(
-        _read_only(path), uri=True, timeout=_POINT_BUSY_S, isolation_level=None, cached_statements=512
+        f"{_file_uri(path)}?mode=ro", uri=True, timeout=_POINT_BUSY_S, isolation_level=None, cached_statements=512
     )
 
 
 def _engine_of_reads(path: Path) -> AsyncEngine:
-    url = URL.create("sqlite+aiosqlite", database=f"{_read_only(path)}&uri=true")
+    # `uri` is SQLAlchemy's to take; what else is in the query it hands to SQLite.
+    url = URL.create("sqlite+aiosqlite", database=_file_uri(path), query={"mode": "ro", "uri": "true"})
     return create_async_engine(url, pool_size=2, max_overflow=2, hide_parameters=True)
