@@ -130,7 +130,7 @@ class Drop(Words):
 
 
 class Resumed(Words):
-    """Answer to a hello that could be resumed: what was missed follows as `put` and `drop`; the map is kept."""
+    """Answer to a hello that could be resumed: what was missed came just before as `put` and `drop`; the map is true again."""
 
     type: Literal["resumed"]
     seq: Seq
