@@ -33,6 +33,7 @@ class PbxSettings(Section):
         ("from-trunk", "from-pstn", "offhook-entry"),
         description="Dialplan contexts in which calls from outside begin.",
     )
+    failsafe_queue: str = Field("offhook-failsafe", description="Asterisk queue callers reach when we are away.")
     pick_context: str = Field("offhook-pick", description="Context whose `agent` extension bridges agent and caller.")
     hand_free_context: str = Field(
         "offhook-demo-phones", description="Local phones of this context can be answered from the console."
