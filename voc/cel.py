@@ -72,6 +72,11 @@ class CelLines:
     bad: int = 0
     _rest: bytes = b""
 
+    @property
+    def pending(self) -> int:
+        """Bytes that are no whole record yet."""
+        return len(self._rest)
+
     def feed(self, data: bytes) -> Iterator[CelRow]:
         """The rows that are complete with these bytes, in order."""
         lines = (self._rest + data).split(b"\n")

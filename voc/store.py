@@ -175,7 +175,7 @@ RECENT_OF_CUSTOMER = (
     select(contact_table)
     .where(contact_table.c.customer == bindparam("customer"), contact_table.c.call != bindparam("but_not"))
     .order_by(contact_table.c.arrived_at.desc())
-    .limit(bindparam("most"))
+    .limit(bindparam("most", type_=Integer))
 )
 RECENT_OF_NUMBER = (
     select(contact_table)
@@ -185,7 +185,7 @@ RECENT_OF_NUMBER = (
         contact_table.c.call != bindparam("but_not"),
     )
     .order_by(contact_table.c.arrived_at.desc())
-    .limit(bindparam("most"))
+    .limit(bindparam("most", type_=Integer))
 )
 COUNT_FROM_NUMBER = (
     select(contact_table.c.customer, func.count().label("times"))

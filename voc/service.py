@@ -1,0 +1,279 @@
+"""The voc room: hears every Fact of a call, writes it down as it happens, closes contacts, answers for the past."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from itertools import groupby
+
+import structlog
+from prometheus_client import Counter
+
+from cti.caller import PastContact
+from cti.errors import PeerError, Refused, Unavailable
+from cti.events import CallFact, ContactClosed, Fact, PbxSynced
+from cti.ids import AgentId, CallId, CustomerId
+from cti.requests import (
+    ContactSheet,
+    CountContacts,
+    Draft,
+    ReadDraft,
+    RecentContacts,
+    SaveDraft,
+    ShowContact,
+)
+from cti.rooms import Hall
+from cti.store import Store, Write
+from voc.catchup import CatchUp
+from voc.cel_source import cel_source
+from voc.contact import Contact
+from voc.history import History, KeepContact, KeepLinkedid, KeepStep, MergeContact, Order
+from voc.sentence import step_of
+from voc.store import (
+    COUNT_FROM_NUMBER,
+    DROP_CONTACT,
+    DROP_DRAFTS,
+    FIND_CONTACT,
+    FIND_OPEN,
+    FIND_OPEN_DRAFTS,
+    FIND_STEPS,
+    KEEP_CONTACT,
+    KEEP_DRAFT,
+    KEEP_LINKEDID,
+    MOVE_LINKEDIDS,
+    MOVE_STEPS,
+    RECENT_OF_CUSTOMER,
+    RECENT_OF_NUMBER,
+    clean,
+    fact_of,
+    past_contact,
+    row_of,
+    sheet_of,
+    step_write,
+)
+
+log = structlog.get_logger()
+
+CONTACTS = Counter("offhook_contacts_total", "Contacts closed", ["outcome"])
+UNREADABLE = Counter("offhook_steps_unreadable_total", "Steps a newer version wrote, passed over")
+
+RETRY_S = 1.0
+"""Seconds between tries to close contacts while the database is away; they wait in memory meanwhile."""
+
+
+class VocRoom:
+    """One history, one alarm, one task that closes contacts and one that catches up with Asterisk's record."""
+
+    def __init__(self, hall: Hall) -> None:
+        self._hall = hall
+        self._store = hall.store
+        self._history = History()
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at: float | None = None
+        self._closing: deque[Contact] = deque()
+        self._to_close = asyncio.Event()
+        self._source = cel_source(hall.settings.cel)
+        self._catch_up = CatchUp(
+            self._history,
+            self._source,
+            hall.settings.pbx.trunk_contexts,
+            hall.store,
+            hall.clock,
+            self._carry_out,
+        )
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """The room, hearing and answering while the context lasts."""
+        await self._restore()
+        bus = self._hall.bus
+        stops = [
+            bus.hear((CallFact, PbxSynced), self._hear),
+            bus.answer(RecentContacts, self._recent),
+            bus.answer(CountContacts, self._count),
+            bus.answer(SaveDraft, self._save_draft),
+            bus.answer(ReadDraft, self._read_draft),
+            bus.answer(ShowContact, self._show),
+        ]
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                running = [tasks.create_task(self._close_contacts()), tasks.create_task(self._catch_up.run())]
+                yield
+                for task in running:
+                    task.cancel()
+        finally:
+            for stop in stops:
+                stop()
+            if self._alarm is not None:
+                self._alarm.cancel()
+            if self._source is not None:
+                await self._source.close()
+
+    async def _restore(self) -> None:
+        """Take up the contacts a former process left open."""
+        now = self._hall.clock.now()
+        rows = await self._store.read(FIND_OPEN)
+        for call, steps in groupby(rows, key=lambda row: CallId(row.call)):
+            facts, seq = [], 0
+            for row in steps:
+                seq = row.seq + 1
+                try:
+                    fact = fact_of(row.body)
+                except PeerError as exc:
+                    UNREADABLE.inc()
+                    log.warning("a step can't be read", call=call, error=str(exc))
+                    continue
+                if isinstance(fact, CallFact):
+                    facts.append(fact)
+            self._history.restore(call, facts, seq, now)
+        for row in await self._store.read(FIND_OPEN_DRAFTS):
+            self._history.keep_draft(CallId(row.call), AgentId(row.agent), Draft(row.disposition, row.note))
+        self._arm()
+        log.info("history taken up", open=len(self._history.picture().open))
+
+    # --- hearing and writing --------------------------------------------------------------------------------------
+
+    def _hear(self, fact: Fact) -> None:
+        orders = self._history.receive(fact, self._hall.clock.now())
+        if orders:
+            self._carry_out(orders)
+        if isinstance(fact, PbxSynced):
+            self._catch_up.note_sync(fact)
+
+    def _carry_out(self, orders: Sequence[Order]) -> None:
+        writes: list[Write] = []
+        for order in orders:
+            if isinstance(order, KeepStep):
+                writes.append(step_write(order.call, order.seq, order.fact))
+            elif isinstance(order, KeepContact):
+                writes.append((KEEP_CONTACT, row_of(order.contact)))
+            elif isinstance(order, KeepLinkedid):
+                writes.append((KEEP_LINKEDID, {"linkedid": order.linkedid, "call": order.call}))
+            elif isinstance(order, MergeContact):
+                writes += _merging(order)
+            else:
+                self._closing.append(order.contact)
+                self._to_close.set()
+        if writes:
+            self._store.write_soon(*writes)
+        self._arm()
+
+    def _arm(self) -> None:
+        due = self._history.next_wake()
+        if due == self._alarm_at:
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm, self._alarm_at = None, due
+        if due is not None:
+            wait_s = max(0.0, due - self._hall.clock.now())
+            self._alarm = asyncio.get_running_loop().call_later(wait_s, self._wake)
+
+    def _wake(self) -> None:
+        self._alarm, self._alarm_at = None, None
+        self._carry_out(self._history.wake(self._hall.clock.now()))
+
+    async def _close_contacts(self) -> None:
+        """Write what is complete, and tell once it is durable; all that are waiting in one transaction."""
+        while True:
+            await self._to_close.wait()
+            self._to_close.clear()
+            while self._closing:
+                contacts = tuple(self._closing)
+                try:
+                    await self._store.write(*(write for contact in contacts for write in self._closing_of(contact)))
+                except Unavailable as exc:
+                    log.error("contacts can't be closed", waiting=len(contacts), error=str(exc))
+                    await asyncio.sleep(RETRY_S)
+                    continue
+                for contact in contacts:
+                    self._closing.popleft()
+                    self._tell_closed(contact)
+
+    def _closing_of(self, contact: Contact) -> tuple[Write, ...]:
+        row = row_of(contact, closed_at=self._hall.clock.now())
+        return (KEEP_CONTACT, row), (DROP_DRAFTS, {"of_call": contact.call})
+
+    def _tell_closed(self, contact: Contact) -> None:
+        CONTACTS.labels(contact.outcome.value).inc()
+        log.info("contact closed", call=contact.call, outcome=contact.outcome.value)
+        now = self._hall.clock.now()
+        self._hall.bus.publish(
+            ContactClosed(at=now, call=contact.call, outcome=contact.outcome, customer=contact.customer)
+        )
+
+    # --- answering ------------------------------------------------------------------------------------------------
+
+    async def _recent(self, request: RecentContacts) -> tuple[PastContact, ...]:
+        """Those of the customer, and those of nobody yet from the number, newest first."""
+        found: list[PastContact] = []
+        most = {"but_not": request.but_not or "", "most": request.limit}
+        if request.customer is not None:
+            rows = await self._store.point(RECENT_OF_CUSTOMER, {"customer": request.customer, **most})
+            found += map(past_contact, rows)
+        if request.ani_e164:
+            rows = await self._store.point(RECENT_OF_NUMBER, {"ani_e164": request.ani_e164, **most})
+            found += map(past_contact, rows)
+        found.sort(key=lambda contact: contact.at, reverse=True)
+        return tuple(found[: request.limit])
+
+    async def _count(self, request: CountContacts) -> dict[CustomerId, int]:
+        counts = dict.fromkeys(request.customers, 0)
+        if request.ani_e164 and counts:
+            for row in await self._store.point(COUNT_FROM_NUMBER, {"ani_e164": request.ani_e164}):
+                if row.customer in counts:
+                    counts[CustomerId(row.customer)] = row.times
+        return counts
+
+    async def _save_draft(self, request: SaveDraft) -> None:
+        call = self._history.keep_draft(request.call, request.agent, request.draft)
+        if call is None:
+            raise Refused("no-such-call", "this call's contact is not open")
+        row = {"disposition": clean(request.draft.disposition), "note": clean(request.draft.note)}
+        self._store.write_soon((KEEP_DRAFT, {"call": call, "agent": request.agent, **row}))
+
+    async def _read_draft(self, request: ReadDraft) -> Draft:
+        return self._history.drafts.read(request.call, request.agent)
+
+    async def _show(self, request: ShowContact) -> ContactSheet | None:
+        now = self._history.contact(request.call)
+        if now is not None:
+            contact, steps = now
+            ordered = sorted(steps, key=lambda fact: fact.at)
+            return sheet_of(row_of(contact), [step_of(fact) for fact in ordered])
+        return await kept_sheet(self._store, request.call)
+
+
+def _merging(order: MergeContact) -> list[Write]:
+    moved = {"of_call": order.call, "into": order.into}
+    return [
+        (DROP_CONTACT, {"of_call": order.call}),
+        (MOVE_STEPS, {**moved, "behind": order.seq}),
+        (MOVE_LINKEDIDS, moved),
+        (KEEP_LINKEDID, {"linkedid": order.call, "call": order.into}),
+    ]
+
+
+async def kept_sheet(store: Store, call: CallId) -> ContactSheet | None:
+    """The contact as the database has it, None when there is none. Raises Unavailable."""
+    rows = await store.point(FIND_CONTACT, {"call": call})
+    if not rows:
+        return None
+    steps = []
+    for row in await store.point(FIND_STEPS, {"call": call}):
+        try:
+            fact = fact_of(row.body)
+        except PeerError:
+            UNREADABLE.inc()
+            continue
+        if isinstance(fact, CallFact):
+            steps.append(step_of(fact))
+    steps.sort(key=lambda step: step.at)
+    return sheet_of(rows[0]._mapping, steps)
+
+
+@asynccontextmanager
+async def open_room(hall: Hall) -> AsyncIterator[None]:
+    """The room, open while the context lasts."""
+    async with VocRoom(hall).open():
+        yield
