@@ -269,7 +269,7 @@ async def kept_sheet(store: Store, call: CallId) -> ContactSheet | None:
         if isinstance(fact, CallFact):
             steps.append(step_of(fact))
     steps.sort(key=lambda step: step.at)
-    return sheet_of(rows[0]._mapping, steps)
+    return sheet_of(rows[0]._asdict(), steps)
 
 
 @asynccontextmanager
