@@ -47,6 +47,7 @@ class CallPicture:
     state: CallState
     legs: tuple[LegId, ...]
     talks: tuple[tuple[LegId, LegId], ...]
+    failed_safe: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +162,10 @@ class Calls:
             return self._ignore()
         return self._part(uid, self._bridges.leave(uid), at)
 
+    def left_all(self, leg: str, at: float) -> list[Fact]:
+        """The channel is in no bridge."""
+        return self._part(LegId(leg), self._bridges.leave(LegId(leg)), at)
+
     def dissolved(self, bridge: str, at: float) -> list[Fact]:
         """The bridge is gone and everybody is out of it."""
         self._over.add(bridge)
@@ -250,10 +255,8 @@ class Calls:
         The leg of an offer is drawn under its caller's Linkedid at the bridge: its name has said so before.
         """
         known = self._legs.get(leg)
-        if known is None or known.call == linkedid or not known.is_customer or not linkedid:
+        if known is None or known.call == linkedid or not known.is_customer or not self.is_merge(known.call, linkedid):
             return []
-        if linkedid in self._calls_over or self._offer_of(linkedid) is not None:
-            return self._ignore()
         old, into = self._calls.pop(known.call), CallId(linkedid)
         target = self._calls.setdefault(into, _Call(into))
         target.legs += old.legs
@@ -264,6 +267,10 @@ class Calls:
         self._merged = {call: into if to == old.call else to for call, to in self._merged.items()}
         self._merged[old.call] = into
         return [CallMerged(at=at, call=old.call, into=into)]
+
+    def is_merge(self, call: CallId, linkedid: str) -> bool:
+        """Whether a customer's leg of `call` that is under this Linkedid now has been drawn into another call."""
+        return linkedid not in ("", call) and linkedid not in self._calls_over and self._offer_of(linkedid) is None
 
     def failed_safe(self, leg: str, why: str, at: float) -> list[Fact]:
         """The customer is in the dialplan's own queue."""
@@ -300,7 +307,7 @@ class Calls:
         return [LegEnded(at=at, call=self._merged.get(call, call), leg=LegId(leg), why="UNREACHABLE")]
 
     def ended(self, leg: str, cause: int, at: float, by: EndedBy | None = None) -> list[Fact]:
-        """The channel is gone. `by` says who ended it where that is known better than from what came before."""
+        """The channel is gone. `by` says who ended it, unless the caller is known to have hung up."""
         uid = LegId(leg)
         facts = self._part(uid, self._bridges.leave(uid), at)
         self._over.add(leg)
@@ -315,7 +322,8 @@ class Calls:
         call = self._calls[known.call]
         call.legs.remove(uid)
         if not call.legs:
-            facts.append(CallEnded(at=at, call=call.call, ended_by=by or _ended_by(known, call, at), cause=cause))
+            ended_by = EndedBy.CALLER if known.hung_up else by or _ended_by(call, at)
+            facts.append(CallEnded(at=at, call=call.call, ended_by=ended_by, cause=cause))
             self._forget(call.call)
         return facts
 
@@ -360,7 +368,7 @@ class Calls:
     def _call_picture(self, call: _Call) -> CallPicture:
         is_up = any(self._legs[leg].state is LegState.UP for leg in call.legs)
         state = CallState.TALKING if call.talks else CallState.ALONE if is_up else CallState.ARRIVED
-        return CallPicture(call.call, state, tuple(sorted(call.legs)), tuple(sorted(call.talks)))
+        return CallPicture(call.call, state, tuple(sorted(call.legs)), tuple(sorted(call.talks)), call.failed_safe)
 
     # --- inside ----------------------------------------------------------------------------------------------------
 
@@ -377,9 +385,7 @@ class Calls:
         return []
 
 
-def _ended_by(leg: _Leg, call: _Call, at: float) -> EndedBy:
-    if leg.hung_up:
-        return EndedBy.CALLER
+def _ended_by(call: _Call, at: float) -> EndedBy:
     if call.let_go_at is not None and at - call.let_go_at <= BREATH_S:
         return EndedBy.AGENT
     return EndedBy.SYSTEM

@@ -6,12 +6,12 @@ own instants and takes the reader's clock without it. Knows no socket and no clo
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from cti.ami.calls import Calls, CallsPicture
 from cti.ami.protocol import Frame
-from cti.events import CallArrived, Fact, PhoneChanged, PhoneState
+from cti.events import CallArrived, EndedBy, Fact, PhoneChanged, PhoneState
 from cti.ids import CallId, LegId, OfferId, offer_of_leg
 
 HOLDING = "holding_bridge"
@@ -19,8 +19,13 @@ HOLDING = "holding_bridge"
 
 _DOWN, _RINGING, _UP = "0", "5", "6"
 
-# Asterisk's own channels that sit in bridges: announcers and recorders of conferences.
-_NOBODY = ("CBAnn/", "CBRec/", "Announcer/", "Recorder/")
+NOBODY = ("CBAnn/", "CBRec/", "Announcer/", "Recorder/")
+"""Asterisk's own channels that sit in bridges: announcers and recorders of conferences."""
+
+FAILSAFE = "offhook-failsafe"
+"""The dialplan's context for callers who are left to the PBX's own queue."""
+
+_HOME_CONTEXTS = frozenset({"offhook-entry", "offhook-hold", FAILSAFE})
 
 _WITHHELD = frozenset(
     {"", "<unknown>", "unknown", "anonymous", "restricted", "unavailable", "private", "withheld", "private number"}
@@ -58,7 +63,8 @@ class Tracker:
         offer_of: Callable[[str], OfferId | None] = offer_of_leg,
     ) -> None:
         self.calls = Calls(offer_of)
-        self._trunk_contexts = frozenset(trunk_contexts)
+        self._trunk_contexts = frozenset({"offhook-entry", *trunk_contexts})
+        self._callers_contexts = _HOME_CONTEXTS.union(trunk_contexts)
         self._failsafe_queue = failsafe_queue
         self._offer_of = offer_of
         self._phones: dict[str, PhoneState] = {}
@@ -73,9 +79,21 @@ class Tracker:
         reader = self._READERS.get(frame.event)
         return [] if reader is None else reader(self, frame, _instant(frame.get("Timestamp"), now))
 
+    def restarted(self, at: float) -> list[Fact]:
+        """Asterisk is another process: every channel of the old one is gone. The Facts are marked inferred."""
+        return [replace(fact, inferred=True) for fact in self.calls.everything_ended(EndedBy.PBX_RESTART, at)]
+
     def picture(self) -> TrackerPicture:
         """Everything, as it is now."""
         return TrackerPicture(self.calls.picture(), tuple(sorted(self._phones.items())))
+
+    def is_dialled_in(self, context: str) -> bool:
+        """Whether the extension of a channel in this context is the number its caller dialled."""
+        return context in self._trunk_contexts
+
+    def is_agents(self, leg: str) -> bool:
+        """Whether a channel is the leg of an offer; the far half of a Local phone is nobody's."""
+        return not leg.endswith(";2") and self._offer_of(leg) is not None
 
     def is_customer(self, leg: str, channel: str, context: str, state: str) -> bool:
         """Whether a channel found in this context is a caller's, and not one that is being dialled out or an agent's.
@@ -84,7 +102,7 @@ class Tracker:
         (`;1`) stands where the telephone would: the caller is its far half.
         """
         return (
-            context in self._trunk_contexts
+            context in self._callers_contexts
             and state != _DOWN
             and not channel.endswith(";1")
             and self._offer_of(leg) is None
@@ -161,7 +179,7 @@ class Tracker:
     def _bridge_enter(self, frame: Frame, at: float) -> list[Fact]:
         leg = frame.get("Uniqueid")
         facts = self.calls.seen_under(leg, frame.get("Linkedid"), at)
-        if frame.get("BridgeTechnology") == HOLDING or frame.get("Channel").startswith(_NOBODY):
+        if frame.get("BridgeTechnology") == HOLDING or frame.get("Channel").startswith(NOBODY):
             return facts
         return facts + self.calls.entered(frame.get("BridgeUniqueid"), leg, at)
 
@@ -187,11 +205,9 @@ class Tracker:
         return self.phone_is(frame.get("Device"), frame.get("State"), at)
 
     def phone_is(self, device: str, state: str, at: float) -> list[Fact]:
-        """The PBX's word on one device; queues, conferences and custom lamps (`Queue:sales`) are no phones."""
-        if "/" not in device or ":" in device.partition("/")[0]:
-            return []
-        known = _PHONE_STATES.get(state, PhoneState.UNKNOWN)
-        if self._phones.get(device) is known:
+        """The PBX's word on one device."""
+        known = phone_state(device, state)
+        if known is None or self._phones.get(device) is known:
             return []
         self._phones[device] = known
         if len(self._phones) > _MOST_PHONES:
@@ -219,6 +235,13 @@ class Tracker:
 
     WANTED: ClassVar[frozenset[str]] = frozenset(_READERS)
     """The events it reads; every other one may be thrown away unparsed."""
+
+
+def phone_state(device: str, state: str) -> PhoneState | None:
+    """Asterisk's word for a device's state in ours; None for queues, conferences and lamps (`Queue:sales`), no phones."""
+    if "/" not in device or ":" in device.partition("/")[0]:
+        return None
+    return _PHONE_STATES.get(state, PhoneState.UNKNOWN)
 
 
 def arrival(frame: Frame, at: float, dnis: str | None = None) -> CallArrived:
