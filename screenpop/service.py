@@ -1,0 +1,113 @@
+"""The screenpop room: feeds the pop builder, looks up what it asks for, tells every change of a screen."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
+
+import structlog
+
+from cti.caller import PastContact
+from cti.errors import CtiError
+from cti.events import Fact
+from cti.ids import CustomerId
+from cti.pop import Pop
+from cti.requests import CurrentPop, DescribeCustomer, RecentContacts
+from cti.rooms import Hall
+from screenpop.lookup import HistoryRead, LookUp, ProfileRead
+from screenpop.pop import HEARD, LOOK_UP_S, PopBuilder
+
+log = structlog.get_logger()
+
+
+class ScreenpopRoom:
+    """One pop builder, one alarm, and a short task for each part that is looked up."""
+
+    def __init__(self, hall: Hall, tasks: asyncio.TaskGroup) -> None:
+        self._hall = hall
+        self._tasks = tasks
+        self._builder = PopBuilder(hall.site)
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at: float | None = None
+        self._running: set[asyncio.Task[None]] = set()
+        self._stops = [hall.bus.hear(HEARD, self._hear), hall.bus.answer(CurrentPop, self._current)]
+
+    def close(self) -> None:
+        """Stop hearing and answering; lookups under way are dropped."""
+        for stop in self._stops:
+            stop()
+        if self._alarm is not None:
+            self._alarm.cancel()
+        for task in self._running:
+            task.cancel()
+
+    def _hear(self, fact: Fact) -> None:
+        self._carry_out(self._builder.receive(fact, self._hall.clock.now()))
+
+    async def _current(self, request: CurrentPop) -> Pop | None:
+        return self._builder.current(request.agent)
+
+    def _carry_out(self, orders: Sequence[LookUp | Fact]) -> None:
+        for order in orders:
+            if isinstance(order, Fact):
+                self._hall.bus.publish(order)
+                continue
+            if order.customer is not None:
+                self._start(self._read_profile(order, order.customer))
+            self._start(self._read_history(order))
+        self._arm()
+
+    def _start(self, lookup: Coroutine[None, None, None]) -> None:
+        task = self._tasks.create_task(lookup)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _read_profile(self, order: LookUp, customer: CustomerId) -> None:
+        profile = None
+        try:
+            profile = await self._hall.bus.ask(DescribeCustomer(customer=customer), LOOK_UP_S)
+        except CtiError as exc:
+            log.warning("profile could not be looked up", call=order.call, error=str(exc))
+        except Exception:  # a fault of the room that answers; this pop goes on without
+            log.exception("profile could not be looked up", call=order.call)
+        now = self._hall.clock.now()
+        self._hear(ProfileRead(at=now, call=order.call, customer=customer, profile=profile))
+
+    async def _read_history(self, order: LookUp) -> None:
+        history: tuple[PastContact, ...] = ()
+        request = RecentContacts(
+            customer=order.customer, ani_e164=order.ani_e164, limit=order.limit, but_not=order.call
+        )
+        try:
+            history = await self._hall.bus.ask(request, LOOK_UP_S)
+        except CtiError as exc:
+            log.warning("past contacts could not be looked up", call=order.call, error=str(exc))
+        except Exception:  # a fault of the room that answers; this pop goes on without
+            log.exception("past contacts could not be looked up", call=order.call)
+        now = self._hall.clock.now()
+        self._hear(HistoryRead(at=now, call=order.call, customer=order.customer, history=history))
+
+    def _arm(self) -> None:
+        due = self._builder.next_wake()
+        if due == self._alarm_at:
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm, self._alarm_at = None, due
+        if due is not None:
+            wait_s = max(0.0, due - self._hall.clock.now())
+            self._alarm = asyncio.get_running_loop().call_later(wait_s, self._wake)
+
+    def _wake(self) -> None:
+        self._alarm, self._alarm_at = None, None
+        self._carry_out(self._builder.wake(self._hall.clock.now()))
+
+
+@asynccontextmanager
+async def open_room(hall: Hall) -> AsyncIterator[None]:
+    """The room, open while the context lasts."""
+    async with asyncio.TaskGroup() as tasks:
+        room = ScreenpopRoom(hall, tasks)
+        try:
+            yield
+        finally:
+            room.close()
