@@ -30,7 +30,6 @@ phone_table = Table(
     Column("customer", String(64), primary_key=True, index=True),
     Column("national", String(32), nullable=False, index=True),
     Column("last9", String(9), nullable=False, index=True),
-    Column("display", String(40), nullable=False),
     Column("kind", String(16), nullable=False),
     sqlite_with_rowid=False,
 )

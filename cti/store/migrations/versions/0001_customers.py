@@ -39,7 +39,6 @@ def _create_what_hangs_on_a_customer() -> None:
         sa.Column("customer", sa.String(64), primary_key=True),
         sa.Column("national", sa.String(32), nullable=False),
         sa.Column("last9", sa.String(9), nullable=False),
-        sa.Column("display", sa.String(40), nullable=False),
         sa.Column("kind", sa.String(16), nullable=False),
         sqlite_with_rowid=False,
     )
