@@ -6,7 +6,8 @@ Secrets never reach a line: values under telling names are replaced, whoever log
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 import structlog
 
@@ -15,7 +16,7 @@ from cti.settings import LogSettings
 SECRET_WORDS = ("secret", "password", "token", "cookie", "authorization")
 
 
-def set_up(settings: LogSettings) -> None:
+def set_up(settings: LogSettings, out: TextIO = sys.stderr) -> None:
     """Send our own logs and those of the libraries through one way out."""
     level = getattr(logging, settings.level.upper())
     shared: list[Any] = [
@@ -30,14 +31,19 @@ def set_up(settings: LogSettings) -> None:
         if not settings.pretty
         else [*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=out),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(out)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processor=renderer))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(level, logging.WARNING))
+
+
+def set_up_file(file: Path, settings: LogSettings) -> None:
+    """The same lines, JSON, into a file: for a terminal that shows something else."""
+    set_up(settings.model_copy(update={"pretty": False}), file.open("a", encoding="utf-8", buffering=1))
 
 
 def hide_secrets(logger: Any, method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
