@@ -4,7 +4,7 @@ It holds sockets and sessions, and no rule: what to send is the session's to say
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -56,8 +56,9 @@ class Fanout:
         self._of_agent: dict[AgentId, list[Browser]] = {}
         self._broadcast: list[Change] = []
 
-    def __iter__(self) -> Iterable[Browser]:
-        return iter(list(self._browsers))
+    def browsers(self) -> list[Browser]:
+        """Everybody who is here now."""
+        return list(self._browsers)
 
     def add(self, browser: Browser) -> None:
         """This browser is here."""
@@ -79,14 +80,10 @@ class Fanout:
         BROWSERS.set(len(self._browsers))
 
     def tell(self, changes: Sequence[Change]) -> None:
-        """Changes that are told at once: one agent's to her screens, others to everybody."""
+        """Changes that concern one agent: to her screens, at once."""
         for change in changes:
-            if change.agent is None:
-                for browser in self._browsers:
-                    self._tell(browser, [*self._broadcast, change])
-            else:
-                for browser in self._of_agent.get(change.agent, ()):
-                    self._tell(browser, [*self._broadcast, change])
+            for browser in self._of_agent.get(change.agent, ()) if change.agent is not None else ():
+                self._tell(browser, [*self._broadcast, change])
 
     async def broadcast(self, changes: Sequence[Change]) -> None:
         """Changes for everybody, a chunk of browsers at a time.
@@ -94,7 +91,7 @@ class Fanout:
         A browser that is told something else meanwhile gets these first, so its numbers only grow.
         """
         self._broadcast = list(changes)
-        for n, browser in enumerate(list(self._browsers), start=1):
+        for n, browser in enumerate(self.browsers(), start=1):
             self._tell(browser, changes)
             if n % CHUNK == 0:
                 await asyncio.sleep(0)
@@ -118,13 +115,9 @@ class Fanout:
         browser.session.end()
         browser.socket.shut(close.code, close.why)
 
-    def next_wake(self) -> float | None:
-        """When patience with some browser ends."""
-        return min((at for b in self._browsers if (at := b.session.next_wake()) is not None), default=None)
-
     def wake(self, now: float) -> None:
         """Close those patience has ended with."""
-        for browser in list(self._browsers):
+        for browser in self.browsers():
             close = browser.session.wake(now)
             if close is not None:
                 self.close(browser, close)

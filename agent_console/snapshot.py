@@ -2,9 +2,9 @@
 
 An audience's view is a flat map from key to JSON. A snapshot of it at number n and every later change the audience may see
 give the same map as a fresh snapshot: for every audience, at every cut. Numbers grow for everybody together, so a change is
-put into JSON once however many see it, and an audience sees gaps. What concerns one agent (`me`, `pop`, `draft`) and the
-link to the PBX are changed at once by `receive`; the wallboard's lines are gathered by key until `wake`, so that a busy
-floor costs what the screens can show, not what happens. The board knows nothing of browsers.
+put into JSON once however many see it, and an audience sees gaps. What concerns one agent (`me`, `pop`, `draft`) is changed
+at once by `receive`; what concerns everybody (the wallboard's lines, the link to the PBX) is gathered by key until `wake`,
+so that a busy floor costs what the screens can show, not what happens. The board knows nothing of browsers.
 """
 
 import json
@@ -128,12 +128,12 @@ class Board:
     # --- the four methods of a decider ---
 
     def receive(self, fact: Fact) -> list[Change]:
-        """What changes at once. Wallboard lines come with the next `wake`."""
+        """What changes at once, for one agent's screens. What is for everybody comes with the next `wake`."""
         move = self._moves.get(type(fact))
         return move(fact) if move is not None else []
 
     def wake(self, now: float) -> list[Change]:
-        """The wallboard lines that read differently since the last time, each once, numbered now."""
+        """What reads differently for everybody since the last time, each key once, numbered now."""
         staged, self._staged = self._staged, {}
         self._not_before = now + PACE_S
         return [self._line_change(key, at) for key, at in staged.items()]
@@ -288,7 +288,8 @@ class Board:
 
     def _set_pbx(self, link: PbxLink) -> list[Change]:
         self._pbx = link
-        return [self._number("pbx", _text(link), link.since)]
+        self._staged["pbx"] = link.since
+        return []
 
     # --- wallboard lines ---
 
@@ -303,6 +304,8 @@ class Board:
             self._staged[key] = at
 
     def _line_change(self, key: str, at: float) -> Change:
+        if key == "pbx":
+            return self._number(key, _text(self._pbx), at)
         if key.startswith("queues/"):
             return self._number(key, self._queues[key], at)
         return self._number(key, self._floor.get(key), at, is_floor=True)

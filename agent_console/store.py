@@ -35,6 +35,11 @@ _SIGNED_IN = (
     .join(SESSION, SESSION.c.name == USER.c.name)
     .where(SESSION.c.token_sha256 == bindparam("token_sha256"))
 )
+_AGENTS_SIGNED_IN = (
+    select(USER.c.agent, SESSION.c.token_sha256)
+    .join(SESSION, SESSION.c.name == USER.c.name)
+    .where(SESSION.c.until > bindparam("now"), USER.c.agent.is_not(None))
+)
 _ADD_USER = insert(USER)
 _REMOVE_USER = delete(USER).where(USER.c.name == bindparam("of_name"))
 _SET_PASSWORD = update(USER).where(USER.c.name == bindparam("of_name")).values(password_hash=bindparam("new_hash"))
@@ -106,6 +111,11 @@ class Accounts:
         if not rows or rows[0].until <= now:
             return None
         return SignedIn(_user(rows[0]), token_sha256, rows[0].until)
+
+    async def agents_signed_in(self, now: float) -> list[tuple[AgentId, str]]:
+        """The agents with a sign-in in force, and the SHA-256 of its token."""
+        rows = await self._store.read(_AGENTS_SIGNED_IN, {"now": now})
+        return [(AgentId(row.agent), row.token_sha256) for row in rows]
 
     async def open_session(self, name: str, token_sha256: str, now: float, until: float, instead_of: str = "") -> None:
         """Keep this sign-in; the one it comes instead of, and those long over, are forgotten."""

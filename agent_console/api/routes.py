@@ -4,6 +4,7 @@ Routes only translate: the rules are in `login` and `roles`, what a contact is i
 (`ROUTE_NEEDS`), or is open to everybody (`OPEN`).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from agent_console.api.messages import Contact, PartWord, Problem, Readiness, SignInBody, WhoIAm
-from agent_console.login import COOKIE, Login
+from agent_console.login import COOKIE, Login, hash_of_token
 from agent_console.roles import Action, may
 from agent_console.store import SignedIn, User
 from cti.bus import Bus
@@ -34,6 +35,7 @@ OPEN = frozenset(
         ("GET", "/healthz"),
         ("GET", "/readyz"),
         ("GET", "/metrics"),
+        ("GET", "/api/openapi.json"),
     }
 )
 """Routes that need no sign-in."""
@@ -47,6 +49,8 @@ class Desk:
     bus: Bus
     health: Health
     session_s: float
+    signed_out: Callable[[str], None]
+    """Told the SHA-256 of a token that has just been revoked."""
 
 
 def desk_of(request: Request) -> Desk:
@@ -101,6 +105,7 @@ async def sign_in(body: SignInBody, request: Request, response: Response, desk: 
 async def sign_out(request: Request, response: Response, desk: AtDesk, token: Token = "") -> None:
     """End this browser's session. No error when there is none."""
     await desk.login.sign_out(token)
+    desk.signed_out(hash_of_token(token))
     response.delete_cookie(COOKIE, httponly=True, samesite="lax", secure=request.url.scheme == "https")
 
 
