@@ -13,6 +13,7 @@ from cti.caller import PastContact
 from cti.errors import PeerError, Refused, Unavailable
 from cti.events import CallFact, ContactClosed, Fact, PbxSynced
 from cti.ids import AgentId, CallId, CustomerId
+from cti.phone_number import read_number
 from cti.requests import (
     ContactSheet,
     CountContacts,
@@ -192,6 +193,9 @@ class VocRoom:
 
     def _closing_of(self, contact: Contact) -> tuple[Write, ...]:
         row = row_of(contact, closed_at=self._hall.clock.now())
+        if contact.ani and not contact.ani_e164:
+            # Nobody matched this caller while it lasted; by the number the next pop finds it.
+            row["ani_e164"] = read_number(contact.ani, self._hall.settings.caller.region).e164
         return (KEEP_CONTACT, row), (DROP_DRAFTS, {"of_call": contact.call})
 
     def _tell_closed(self, contact: Contact) -> None:
