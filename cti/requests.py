@@ -111,7 +111,10 @@ class DescribeCustomer(Request[CustomerProfile | None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChooseCandidate(Request[None]):
-    """customers: the agent says who this caller is; remembered for the number. None: none of them. Refused: no-such-call."""
+    """customers: the agent says who this caller is; remembered for the number. None: none of them.
+
+    Refused: no-such-call, no-such-customer.
+    """
 
     agent: AgentId
     call: CallId

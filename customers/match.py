@@ -144,7 +144,7 @@ def _candidate(known: Known, one: Found, confidence: float, reading: str) -> Can
     reasons = []
     pick = known.picks.get(one.customer)
     if pick is not None and pick.times > 0:
-        last = max(known.picks.values(), key=lambda each: each.at)
+        last = max((each for each in known.picks.values() if each.times > 0), key=lambda each: each.at)
         reasons.append("chosen by an agent last time" if pick is last else "chosen by an agent before")
     calls = known.calls.get(one.customer, 0)
     if calls > 0:
