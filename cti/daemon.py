@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import structlog
 
 from cti.agi.server import AgiServer
-from cti.ami.attachment import AmiLink
+from cti.ami.attach import AmiLink
 from cti.bus.local import LocalBus
 from cti.clock import SteadyClock
 from cti.errors import Unavailable
@@ -24,6 +24,7 @@ from cti.site import Site
 from cti.site_file import load_site
 from cti.store.engine import open_store
 from cti.store.migrate import migrate
+from cti.tap import open_tap
 
 log = structlog.get_logger()
 
@@ -50,12 +51,13 @@ async def open_daemon(settings: Settings, site: Site) -> AsyncIterator[Hall]:
         )
         health.say("database", True, store.dialect, clock.now())
         agi = AgiServer(settings.agi)
-        link = AmiLink(settings, settings.pbx.secret.get_secret_value(), bus, clock, health)
+        link = AmiLink(settings, bus, clock, health)
         hall = Hall(settings, site, clock, bus, store, link.pbx, agi, health)
+        await stack.enter_async_context(open_tap(bus, settings.daemon.socket))
         for name, open_room in rooms.items():
             await stack.enter_async_context(open_room(hall))
             health.say(f"room {name}", True, "open", clock.now())
-        await stack.enter_async_context(link)
+        await stack.enter_async_context(link.open())
         await stack.enter_async_context(_listening(agi, settings))
         health.say("agi", True, f"listening on {settings.agi.host}:{agi.port}", clock.now())
         log.info("offhook is up", rooms=list(rooms), agi_port=agi.port, console_port=settings.console.port)

@@ -110,6 +110,7 @@ class LogSettings(Section):
 class DaemonSettings(Section):
     """The process."""
 
+    socket: Path = Field(Path("offhook.sock"), description="Where `offhook tail` reaches the running daemon.")
     rooms: tuple[str, ...] = Field(
         ("customers", "voc", "acd", "screenpop", "ivr", "agent_console"), description="Rooms to open, in this order."
     )

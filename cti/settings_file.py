@@ -126,7 +126,8 @@ def _with_absolute_paths(settings: Settings, folder: Path) -> Settings:
     cel = settings.cel
     if cel.csv is not None:
         cel = cel.model_copy(update={"csv": folder / cel.csv})
-    return settings.model_copy(update={"paths": paths, "database": database, "cel": cel})
+    daemon = settings.daemon.model_copy(update={"socket": folder / settings.daemon.socket})
+    return settings.model_copy(update={"paths": paths, "database": database, "cel": cel, "daemon": daemon})
 
 
 def _with_secrets(settings: Settings, file: Path) -> Settings:

@@ -1,0 +1,169 @@
+"""The command `offhook`. Each command is a thin door: what it does lives in the hall or, by entry point, in a room."""
+
+import asyncio
+import importlib.util
+import json
+import sys
+from collections.abc import Coroutine
+from importlib.metadata import entry_points, version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from cti import log
+from cti.daemon import read_site, run_daemon
+from cti.demo.options import DemoOptions
+from cti.demo.show import run_demo
+from cti.doctor import examine, print_findings
+from cti.errors import ConfigError, CtiError
+from cti.init import write_configuration
+from cti.print_config import render
+from cti.settings import Settings
+from cti.settings_file import load_settings
+from cti.tail import follow
+
+app = typer.Typer(
+    name="offhook",
+    help="Contact-centre CTI middleware for Asterisk: the customer on the agent's screen before the phone rings.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+pbx = typer.Typer(help="What goes to the PBX.", no_args_is_help=True)
+app.add_typer(pbx, name="pbx")
+
+GROUP = "offhook.commands"
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", "-c", help="The settings file; else $OFFHOOK_CONFIG, else ./offhook.toml.")
+]
+out = Console()
+err = Console(stderr=True)
+
+
+def _settings(config: Path | None) -> Settings:
+    settings = load_settings(config)
+    log.set_up(settings.log)
+    return settings
+
+
+def _run(main: Coroutine[Any, Any, None]) -> None:
+    """Run on uvloop where it is installed (the extra `fast`), else on asyncio's own loop."""
+    factory = importlib.import_module("uvloop").new_event_loop if importlib.util.find_spec("uvloop") else None
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main)
+
+
+@app.command()
+def run(config: ConfigFile = None) -> None:
+    """Run the daemon until SIGTERM or Ctrl-C."""
+    settings = _settings(config)
+    _run(run_daemon(settings, read_site(settings)))
+
+
+@app.command()
+def demo(
+    port: Annotated[int, typer.Option(help="Port of the console.")] = 8088,
+    calls_per_minute: Annotated[float, typer.Option("--rate", min=1, max=600, help="Calls a minute, on average.")] = 20,
+    customers: Annotated[
+        int, typer.Option(min=50, max=200_000, help="Size of the company, when it is founded.")
+    ] = 2000,
+    for_s: Annotated[float | None, typer.Option("--for", min=20, help="End by itself after this many seconds.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
+    folder: Annotated[Path, typer.Option("--dir", help="Where the demo lives; kept for the next one.")] = Path(
+        ".run/demo"
+    ),
+    seed: Annotated[int, typer.Option(help="The dice: the same seed draws the same callers.")] = 7,
+) -> None:
+    """A company, its agents and its callers on a private Asterisk: sign in and watch the pops."""
+    options = DemoOptions(
+        folder=folder,
+        console_port=port,
+        calls_per_minute=calls_per_minute,
+        customers=customers,
+        for_s=for_s,
+        as_json=as_json,
+        seed=seed,
+    )
+    raise typer.Exit(run_demo(options))
+
+
+@app.command()
+def init(folder: Annotated[Path, typer.Argument(help="Where to write it.")] = Path()) -> None:
+    """Write settings, queues, agents, flows, secrets and an empty database to start from."""
+    for file in write_configuration(folder):
+        out.print(f"wrote {file}")
+    out.print("Next: `offhook pbx print-config`, then `offhook check`.")
+
+
+@app.command()
+def check(
+    config: ConfigFile = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Findings as JSON.")] = False,
+) -> None:
+    """The doctor: settings, database, import names, AMI, dialplan, AGI, clock; every finding says the mend."""
+    findings = asyncio.run(examine(config))
+    if as_json:
+        print(json.dumps([finding.as_json() for finding in findings], indent=2))
+    else:
+        print_findings(findings, out)
+    raise typer.Exit(1 if any(finding.is_wrong for finding in findings) else 0)
+
+
+@app.command()
+def tail(
+    config: ConfigFile = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Facts as JSON lines.")] = False,
+    call: Annotated[str, typer.Option(help="Only this call's.")] = "",
+) -> None:
+    """The running daemon's Facts as they are told."""
+    asyncio.run(follow(_settings(config).daemon.socket, out, as_json, call))
+
+
+@pbx.command("print-config")
+def print_config(
+    config: ConfigFile = None,
+    folder: Annotated[Path | None, typer.Option("--write", help="Write the files there instead of printing.")] = None,
+) -> None:
+    """What your Asterisk needs from us: manager user, dialplan, failsafe queue, call record."""
+    for name, text in render(_settings(config)).items():
+        if folder is None:
+            out.print(f"; ----- {name}", markup=False, highlight=False)
+            out.print(text, markup=False, highlight=False, soft_wrap=True)
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text, encoding="utf-8")
+            out.print(f"wrote {folder / name}")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        out.print(version("offhook"))
+        raise typer.Exit
+
+
+@app.callback()
+def offhook(
+    show_version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True)] = False,
+) -> None:
+    """Contact-centre CTI middleware for Asterisk: the customer on the agent's screen before the phone rings."""
+
+
+def main() -> None:
+    """The entry of the command `offhook`: rooms add their commands, errors of ours become words and a status."""
+    for point in sorted(entry_points(group=GROUP), key=lambda one: one.name):
+        app.add_typer(point.load(), name=point.name)
+    try:
+        app()
+    except ConfigError as exc:
+        err.print(f"{len(exc.findings)} mistake(s) in the configuration:", style="bold red")
+        for finding in exc.findings:
+            err.print(f"  {finding}", markup=False, highlight=False)
+        sys.exit(2)
+    except CtiError as exc:
+        err.print(str(exc), markup=False, highlight=False, style="red")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
