@@ -49,6 +49,9 @@ class AgiSession(Protocol):
     async def wait_for_key(self, timeout_s: float) -> str:
         """The next key, or "" after `timeout_s`."""
 
+    async def expect_silence(self, longest_s: float) -> None:
+        """Say before waiting for something else than the channel: no command comes for at most `longest_s`."""
+
     async def set_variable(self, name: str, value: str) -> None:
         """Set a channel variable. Raises ValueError for a name or value that can't be sent safely."""
 

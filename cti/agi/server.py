@@ -1,9 +1,10 @@
 """Our FastAGI server: one asyncio task per dialplan script, every wait bounded, nothing a peer sends can stall the rest.
 
 A session is let in by network, token and script name, in that order; whoever does not get in costs us one closed socket.
-The dead man's switch (docs/explanation/dead-mans-switch.md): before a command that may outlast the channel's TIMEOUT(absolute),
-or leave it armed for too long, the limit is armed anew, so that a frozen daemon loses the caller to the dialplan's failsafe
-within GRACE_S of the step's own time. It stays armed to the very end: the dialplan clears it after AGI().
+The dead man's switch: before a command that may outlast the channel's TIMEOUT(absolute), or leave it armed for too long, the
+limit is armed anew, so that a frozen daemon loses the caller to the dialplan's failsafe within GRACE_S of the step's own
+time. It stays armed to the very end, for a daemon may freeze there too: the dialplan clears it after AGI(). Commands are
+never sent two at once: Asterisk waits on the socket while the second one lies in its own buffer (res_agi.c: run_agi).
 """
 
 import asyncio
@@ -107,6 +108,10 @@ class _Session:
         """The next key, or ""."""
         return (await self._order(protocol.wait_for_key(timeout_s), timeout_s)).key
 
+    async def expect_silence(self, longest_s: float) -> None:
+        """Let the limit outlast a wait for something else than the channel."""
+        await self._fit(longest_s)
+
     async def set_variable(self, name: str, value: str) -> None:
         """Set a channel variable of our list."""
         await self._order(protocol.set_variable(name, value), 0.0)
@@ -139,13 +144,16 @@ class _Session:
         return self.opening
 
     async def _order(self, line: bytes, longest_s: float) -> Reply:
-        """Send one command that takes at most `longest_s`; the limit on the channel fits it when it is sent."""
+        await self._fit(longest_s)
+        return await self._ask(line, longest_s)
+
+    async def _fit(self, longest_s: float) -> None:
+        """Arm the limit on the channel anew where it would end a step of `longest_s`, or not end it soon enough."""
         left_s = self._armed_until - time.monotonic()
         if not longest_s + SLACK_S <= left_s <= longest_s + FIRST_WORD_S:
             now = time.monotonic()
             await self._ask(protocol.arm(longest_s + GRACE_S), 0.0)
             self._armed_until = now + longest_s + GRACE_S
-        return await self._ask(line, longest_s)
 
     async def _ask(self, line: bytes, longest_s: float) -> Reply:
         if self._is_over or self._reader.at_eof():
