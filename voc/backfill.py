@@ -25,6 +25,9 @@ ENTRY = "offhook-entry"
 HOLD = "offhook-hold"
 FAILSAFE = "offhook-failsafe"
 
+HOLDING = "holding_bridge"
+NOBODY = ("CBAnn/", "CBRec/", "Announcer/", "Recorder/")
+
 AT_ONCE_S = 1.0
 """Two legs that go within this time went together: the one whose hang-up caused it ended the call."""
 
@@ -120,11 +123,12 @@ class CelLedger:
 
     def _find_customer(self, call: CelCall, row: CelRow) -> None:
         if not call.customer and row.context in self._outside and offer_of_leg(row.leg) is None:
-            call.customer, call.channel, call.context, call.dnis = row.leg, row.channel, row.context, row.exten
+            if is_near_half(row.channel):
+                return
+            call.customer, call.context, call.dnis = row.leg, row.context, row.exten
         if row.leg == call.customer:
-            call.channel = row.channel or call.channel
-            call.ani = call.ani or row.number
-            call.name = call.name or row.name
+            # The last word counts: our dialplan clears the number of a caller who withholds it.
+            call.channel, call.ani, call.name = row.channel, row.number, row.name
 
     def ended(self, before: float) -> list[CelCall]:
         """The customers' calls that Asterisk saw end before this instant."""
@@ -163,8 +167,13 @@ class CelLedger:
         return min((call.place for call in self._calls.values()), default=read_to)
 
 
+def is_near_half(channel: str) -> bool:
+    """True for the half of a Local channel that only begins in the dialed context; the other half walks through it."""
+    return channel.startswith("Local/") and channel.endswith(";1")
+
+
 def _follow(call: CelCall, row: CelRow) -> None:
-    if row.kind == "BRIDGE_ENTER":
+    if row.kind == "BRIDGE_ENTER" and _can_talk(row):
         bridge = row.extra_value("bridge_id")
         legs = call.bridges.setdefault(bridge, set())
         legs.add(row.leg)
@@ -184,6 +193,11 @@ def _follow(call: CelCall, row: CelRow) -> None:
         call.source = row.extra_value("hangupsource")
         cause = row.extra_value("hangupcause")
         call.cause = int(cause) if cause.isdecimal() else 0
+
+
+def _can_talk(row: CelRow) -> bool:
+    """False in bridges in which people only wait, and for Asterisk's own announcers and recorders."""
+    return row.extra_value("bridge_technology") != HOLDING and not row.channel.startswith(NOBODY)
 
 
 def _leave(call: CelCall, row: CelRow) -> None:
@@ -235,6 +249,6 @@ def _ended_by(call: CelCall, at: float) -> EndedBy:
     if call.source.startswith("dialplan"):
         return EndedBy.SYSTEM
     parted = max((until for _, _, until in call.talks if until is not None), default=None)
-    if parted is not None and at - parted < AT_ONCE_S:
+    if call.source and parted is not None and at - parted < AT_ONCE_S:
         return EndedBy.AGENT
     return EndedBy.UNKNOWN

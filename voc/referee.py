@@ -115,9 +115,10 @@ def _read(rows: Iterable[CelRow], outside: frozenset[str]) -> tuple[dict[str, _L
 def _note(linkedid: _Linkedid, row: CelRow, outside: frozenset[str]) -> None:
     linkedid.names[row.leg] = row.channel
     linkedid.contexts.setdefault(row.leg, set()).add(row.context)
-    if row.context in outside and not row.leg.startswith("offhook-"):
+    is_near_half = row.channel.startswith("Local/") and row.channel.endswith(";1")
+    if row.context in outside and not row.leg.startswith("offhook-") and not is_near_half:
         linkedid.outside.add(row.leg)
-    if row.kind == "BRIDGE_ENTER" and row.peer:
+    if row.kind == "BRIDGE_ENTER" and row.peer and "holding_bridge" not in row.extra:
         linkedid.bridged.append((row.leg, row.peer))
 
 
