@@ -97,16 +97,19 @@ class AmiLink:
     async def open(self) -> AsyncIterator["AmiLink"]:
         """Keep the link up while the context lasts."""
         self._health.say(PART, False, "not connected yet", self._clock.now())
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(self._client.run(), name="ami client"),
-                group.create_task(self._reconcile_for_ever(), name="ami reconciliation"),
-            ]
-            try:
-                yield self
-            finally:
-                for task in tasks:
-                    task.cancel()
+        group = asyncio.TaskGroup()
+        await group.__aenter__()
+        tasks = [
+            group.create_task(self._client.run(), name="ami client"),
+            group.create_task(self._reconcile_for_ever(), name="ami reconciliation"),
+        ]
+        try:
+            yield self
+        finally:
+            for task in tasks:
+                task.cancel()
+            # Not `async with`: whoever opened us must see his own error, not a group that holds it.
+            await group.__aexit__(None, None, None)
 
     # --- what Asterisk says ----------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from cti.ami.protocol import Frame
 from cti.ami.tracker import FAILSAFE, HOLDING, NOBODY, Tracker, arrival, phone_state
 from cti.call import LEG_MOVES, LegState
 from cti.events import EndedBy, Fact
-from cti.ids import LegId
+from cti.ids import CallId, LegId
 
 _STATES = {"4": LegState.DIALLED, "5": LegState.RINGING, "6": LegState.UP}
 _NO_NUMBERS = frozenset({"s", "h", "i", "t", "T"})
@@ -93,6 +93,7 @@ def differences(tracker: Tracker, reading: Reading) -> frozenset[Difference]:
     calls = picture.calls
     known = {leg.leg: leg for leg in calls.legs}
     where = {leg: bridge for bridge, members in calls.bridges for leg in members}
+    sought = {call for leg in reading.channels if (call := tracker.call_named_by(leg)) is not None}
     failed_safe = {call.call for call in calls.calls if call.failed_safe}
     found: set[Difference] = set()
     for leg, line in reading.channels.items():
@@ -102,7 +103,7 @@ def differences(tracker: Tracker, reading: Reading) -> frozenset[Difference]:
         leg_now = known.get(leg)
         if leg_now is not None:
             found |= _changes(leg_now, line, tracker)
-        elif not tracker.calls.is_over(leg) and (tracker.is_agents(leg) or _is_callers(tracker, line, calls)):
+        elif not tracker.calls.is_over(leg) and (tracker.is_agents(leg) or _is_callers(tracker, line, calls, sought)):
             found.add(Difference(What.FOUND, leg))
         else:
             continue
@@ -130,9 +131,12 @@ def _changes(leg: LegPicture, line: Frame, tracker: Tracker) -> set[Difference]:
     return found
 
 
-def _is_callers(tracker: Tracker, line: Frame, calls: CallsPicture) -> bool:
-    if line.get("ApplicationData") == _OUTGOING or any(call.call == line.get("Linkedid") for call in calls.calls):
+def _is_callers(tracker: Tracker, line: Frame, calls: CallsPicture, sought: set[CallId]) -> bool:
+    linkedid = line.get("Linkedid")
+    if line.get("ApplicationData") == _OUTGOING or any(call.call == linkedid for call in calls.calls):
         return False
+    if linkedid in sought and linkedid == line.get("Uniqueid"):
+        return True  # wherever the dialplan took him: an agent's leg bears his call's name
     headers = (line.get(key) for key in ("Uniqueid", "Channel", "Context", "ChannelState"))
     return tracker.is_customer(*headers)
 

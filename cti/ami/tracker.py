@@ -12,7 +12,7 @@ from typing import ClassVar
 from cti.ami.calls import Calls, CallsPicture
 from cti.ami.protocol import Frame
 from cti.events import CallArrived, EndedBy, Fact, PhoneChanged, PhoneState
-from cti.ids import CallId, LegId, OfferId, offer_of_leg
+from cti.ids import CallId, LegId, OfferId, call_of_offer, offer_of_leg
 
 HOLDING = "holding_bridge"
 """The technology of bridges in which people wait (BridgeWait, parking): nobody there can talk."""
@@ -94,6 +94,11 @@ class Tracker:
     def is_agents(self, leg: str) -> bool:
         """Whether a channel is the leg of an offer; the far half of a Local phone is nobody's."""
         return not leg.endswith(";2") and self._offer_of(leg) is not None
+
+    def call_named_by(self, leg: str) -> CallId | None:
+        """The call whose offer this channel is the leg of, or None."""
+        offer = self._offer_of(leg)
+        return None if offer is None else call_of_offer(offer)
 
     def is_customer(self, leg: str, channel: str, context: str, state: str) -> bool:
         """Whether a channel found in this context is a caller's, and not one that is being dialled out or an agent's.

@@ -1,7 +1,8 @@
 """The recorded sessions of this folder: what a real Asterisk 22 said on its manager interface, call by call.
 
 A file is a list of blocks headed `### HH:MM:SS.us <<<` (Asterisk spoke), `>>>` (we did) or `NOTE`. They were recorded before
-our legs had their names; the reader gives the leg `cti-a1-...` of each session the name it would have today.
+our legs and contexts had their names; the reader gives the leg `cti-a1-...` of each session, and the contexts callers wait
+and are picked up in, the names they would have today.
 """
 
 import re
@@ -31,7 +32,7 @@ def agent_leg_of(name: str) -> LegId:
 
 def messages(name: str) -> list[bytes]:
     """What Asterisk sent, message by message, each with its closing empty line."""
-    text = _text(name)
+    text = _text(name).replace("cti-hold", "offhook-hold").replace("cti-bridge", "offhook-pick")
     if _OLD_LEG.search(text):
         text = _OLD_LEG.sub(agent_leg_of(name), text)
     pieces = _HEAD.split(text)
