@@ -84,7 +84,7 @@ def _deb822_origins(text: str) -> Iterator[Origin]:
             continue
         for uri in fields.get("uris", "").split():
             for suite in fields.get("suites", "").split():
-                yield Origin(uri, suite, fields.get("components", ""), fields.get("signed-by", "").strip())
+                yield Origin(uri, suite, fields.get("components", ""), fields.get("signed-by", ""))
 
 
 def _fields(stanza: str) -> Mapping[str, str]:

@@ -91,7 +91,7 @@ def library_dirs(root: Path) -> list[str]:
     """The folders of an extracted tree in which shared libraries lie."""
     patterns = ("usr/lib/*-linux-gnu*", "usr/lib/*-linux-gnu*/*", "lib/*-linux-gnu*", "usr/lib", "lib")
     found = [path for pattern in patterns for path in sorted(root.glob(pattern)) if path.is_dir()]
-    return [str(path) for path in found if any(path.glob("*.so.*"))]
+    return [str(path) for path in found if any(path.glob("lib*.so*"))]
 
 
 def _fill(work: Path, origin: Origin, name: str, packages: Sequence[str], say: Say) -> None:

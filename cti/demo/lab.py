@@ -4,7 +4,6 @@ Needs no root and touches nothing of the system's; any number of them run side b
 only once Asterisk answers its manager interface, and that `stop` leaves no process. What the calls in it mean, it doesn't know.
 """
 
-import os
 import secrets
 import shutil
 import signal
@@ -133,6 +132,7 @@ class Lab:
         """Boot and wait until the manager interface says FullyBooted (about 1 s). Raises Unavailable, naming the log."""
         if self.pid is not None:
             return
+        self._check_ports()
         self._write()
         console = self.run_dir / "log" / "console"
         command = [*self.program.command, "-f", "-C", str(self.run_dir / "etc" / "asterisk.conf")]
@@ -235,6 +235,15 @@ class Lab:
             "sip_phones": sip_phones,
         }
 
+    def _check_ports(self) -> None:
+        # Asterisk itself only grumbles in its log about a port in use, and goes on without it.
+        for name, port in (("SIP", self.ports.sip), ("AMI", self.ports.ami), ("HTTP", self.ports.http)):
+            if not _is_free(port):
+                raise Unavailable(
+                    "Asterisk",
+                    f"its {name} port 127.0.0.1:{port} is in use; choose another. Its log would be {self.log_file}",
+                )
+
     def _wait_until_booted(self) -> None:
         deadline = time.monotonic() + _BOOT_S
         while time.monotonic() < deadline:
@@ -278,11 +287,17 @@ def _link(at: Path, to: Path) -> None:
 def _free_port() -> int:
     """A port that is free for TCP and UDP on 127.0.0.1, outside the kernel's own range for outgoing connections."""
     for _ in range(200):
-        port = 20000 + secrets.randbelow(12000)
-        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with suppress(OSError):
-                tcp.bind(("127.0.0.1", port))
-                udp.bind(("127.0.0.1", port))
-                return port
-    raise Unavailable("127.0.0.1", f"no free port found (process {os.getpid()})")
+        if _is_free(port := 20000 + secrets.randbelow(12000)):
+            return port
+    raise Unavailable("127.0.0.1", "no free port found")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tcp.bind(("127.0.0.1", port))
+            udp.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

@@ -44,7 +44,9 @@ class AmiProbe:
             return next((frame for frame in list(self.events) if _fits(frame, event, fields)), None)
 
         seen = wait_until(found, timeout_s)
-        assert seen is not None, f"no {event} {fields} within {timeout_s} s; seen {[e.get('Event') for e in self.events]}"
+        assert seen is not None, (
+            f"no {event} {fields} within {timeout_s} s; seen {[e.get('Event') for e in self.events]}"
+        )
         return seen
 
     def seen(self, event: str, **fields: str) -> list[Frame]:
@@ -73,7 +75,9 @@ class AmiProbe:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def _read(self) -> None:

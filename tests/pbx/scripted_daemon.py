@@ -1,7 +1,7 @@
 """A FastAGI peer that does what a test says: the dialplan's other side, without our daemon.
 
-    daemon = ScriptedDaemon()
-    daemon.scripts["inbound"] = lambda asked: asked.say("ANSWER")
+daemon = ScriptedDaemon()
+daemon.scripts["inbound"] = lambda asked: asked.say("ANSWER")
 """
 
 import socket
@@ -113,5 +113,7 @@ class ScriptedDaemon:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()

@@ -55,7 +55,9 @@ class SippMissing(Exception):
 def require_sipp() -> None:
     """Raise SippMissing, saying what to install."""
     if shutil.which("sipp") is None or not PCAPS.is_dir():
-        raise SippMissing("these tests place real calls with SIPp: `apt-get install sip-tester` (as root or through sudo)")
+        raise SippMissing(
+            "these tests place real calls with SIPp: `apt-get install sip-tester` (as root or through sudo)"
+        )
 
 
 class _Sipp:
@@ -143,7 +145,9 @@ class _Sipp:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
 
