@@ -158,6 +158,9 @@ class _Ivr:
                 self._left_to_failsafe(session.call, str(exc))
             except HungUp:
                 self._publish(walk.receive(step.HungUp(), self._hall.clock.now()))
+            except asyncio.CancelledError:
+                self._left_to_failsafe(session.call, "the daemon stops")
+                raise
             except Exception as exc:  # one caller's failure is one caller's failure
                 log.exception("the walk failed", call=session.call, flow=flow.name, at=walk.picture().node)
                 self._left_to_failsafe(session.call, type(exc).__name__)
