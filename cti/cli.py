@@ -14,8 +14,8 @@ from rich.console import Console
 
 from cti import log
 from cti.daemon import read_site, run_daemon
+from cti.demo.door import run_demo
 from cti.demo.options import DemoOptions
-from cti.demo.show import run_demo
 from cti.doctor import examine, print_findings
 from cti.errors import ConfigError, CtiError
 from cti.init import write_configuration
@@ -152,7 +152,10 @@ def offhook(
 def main() -> None:
     """The entry of the command `offhook`: rooms add their commands, errors of ours become words and a status."""
     for point in sorted(entry_points(group=GROUP), key=lambda one: one.name):
-        app.add_typer(point.load(), name=point.name)
+        try:
+            app.add_typer(point.load(), name=point.name)
+        except ImportError as exc:  # a broken room must not take the other commands with it
+            err.print(f"the commands of {point.name!r} can't be loaded: {exc}", style="yellow", markup=False)
     try:
         app()
     except ConfigError as exc:

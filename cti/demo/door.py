@@ -1,4 +1,4 @@
-"""The way into the demo: sets the stage with progress on the terminal, prints the address and the sign-ins, and judges the end."""
+"""The way into the demo: sets the stage, prints the address and the sign-ins, and judges the end."""
 
 import asyncio
 import json
