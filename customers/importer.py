@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.base import Executable
 
 from cti.errors import ConfigError, Finding
-from cti.phone_number import read_number
+from cti.phone_number import index_number
 from cti.store import Store, Write
 from cti.store.upsert import upsert
 from customers.csv_file import CsvFile, Mistake, Record, read_amount, read_date
@@ -130,7 +130,7 @@ class CustomerImport:
         for kind in PHONE_FIELDS:
             for heading, text in record.cells.get(kind, ()):
                 for written in text.replace(";", "|").replace("/", "|").replace(",", "|").split("|"):
-                    number = read_number(written.strip(), self._region)
+                    number = index_number(written.strip(), self._region)
                     if number.key:
                         name = "" if kind == "phone" else kind
                         phones[number.key] = {

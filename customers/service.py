@@ -16,7 +16,7 @@ from prometheus_client import Counter
 
 from cti.caller import CustomerProfile
 from cti.errors import CtiError, Refused, Unavailable
-from cti.events import CallArrived, CallerIdentified, CallerMatched, CallMerged, ContactClosed
+from cti.events import CallArrived, CallerIdChanged, CallerIdentified, CallerMatched, CallMerged, ContactClosed
 from cti.ids import CallId, CustomerId
 from cti.phone_number import PhoneNumber, read_number
 from cti.requests import ChooseCandidate, CountContacts, DescribeCustomer, FindByAccount
@@ -61,6 +61,7 @@ class CustomersRoom:
         bus = self._hall.bus
         return [
             bus.hear(CallArrived, self._arrived),
+            bus.hear(CallerIdChanged, self._arrived),
             bus.hear(CallerIdentified, self._identified),
             bus.hear(CallMerged, self._merged),
             bus.hear(ContactClosed, self._closed),
@@ -76,7 +77,7 @@ class CustomersRoom:
 
     # --- facts ---
 
-    def _arrived(self, fact: CallArrived) -> None:
+    def _arrived(self, fact: CallArrived | CallerIdChanged) -> None:
         caller = self._callers.get(fact.call)
         if caller is not None and caller.number.raw == fact.ani:
             return
