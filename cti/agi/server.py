@@ -55,6 +55,7 @@ class _Session:
         self._transport = writer.transport
         self._is_busy = False
         self._is_over = False
+        self._is_overdue = False
         now = time.monotonic()
         self._armed_until = now + FIRST_WORD_S
         self.deadline = now + OPENING_S  # when the sweep ends us; infinite while we owe the peer a command
@@ -130,7 +131,7 @@ class _Session:
         try:
             block = await self._reader.readuntil(b"\n\n")
         except asyncio.IncompleteReadError as exc:
-            if time.monotonic() >= self.deadline:
+            if self._is_overdue:
                 raise PeerError(f"no complete AGI opening within {OPENING_S:g} s") from exc
             if exc.partial:
                 raise PeerError("AGI opening cut off") from exc
@@ -181,7 +182,7 @@ class _Session:
                 lines.append(await self._reader.readuntil(b"\n"))
             except (asyncio.IncompleteReadError, OSError) as exc:
                 self._is_over = True
-                if time.monotonic() >= self.deadline:
+                if self._is_overdue:
                     raise PeerError("no reply to an AGI command in time") from exc
                 raise self._gone() from exc
             except asyncio.LimitOverrunError:
@@ -207,6 +208,7 @@ class _Session:
 
     def abort(self) -> None:
         """End the connection now; whoever reads from it learns it at once."""
+        self._is_overdue = True
         self._transport.abort()
 
 
@@ -316,9 +318,13 @@ class AgiServer:
 
     async def _sweep(self) -> None:
         """End sessions past their deadline: slow openings, half-open peers. One timer for all instead of one per command."""
+        last = time.monotonic()
         while True:
             await asyncio.sleep(_SWEEP_S)
-            now = time.monotonic()
+            now, before = time.monotonic(), last
+            last = now
+            if now - before > 4 * _SWEEP_S:
+                continue  # we were frozen ourselves: what peers said meanwhile is heard first
             for session in self._sessions:
                 if now >= session.deadline:
                     session.abort()

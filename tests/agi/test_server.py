@@ -1,6 +1,7 @@
 """The FastAGI server on real sockets: friends are served, and no stranger can stall, spin or crash it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -144,6 +145,29 @@ async def test_a_frozen_daemon_knows_that_it_lost_the_caller(monkeypatch: pytest
         asterisk.say(b"HANGUP\n")
         asterisk.writer.write_eof()
         wake.set()
+        await asterisk.reader.read()
+    assert ends == [LetGo]
+
+
+@pytest.mark.asyncio
+async def test_a_daemon_frozen_in_a_command_knows_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a freeze longer than every deadline, what the PBX did meanwhile counts, not that the deadline is over."""
+    monkeypatch.setattr(server, "OPENING_S", 0.1)
+    monkeypatch.setattr(server, "_SWEEP_S", 0.02)
+    ends: list[type[Exception]] = []
+
+    async def script(session: AgiSession) -> None:
+        try:
+            await session.play("/prompts/a", longest_s=5.0)
+        except (HungUp, PeerError) as exc:
+            ends.append(type(exc))
+
+    async with serving(script) as agi, AsteriskSide(agi.port) as asterisk:
+        assert (await asterisk.hear() or "").startswith("STREAM")
+        for session in agi._sessions:  # the step's own time, cut short
+            session.deadline = session._armed_until = 0.0
+        asterisk.writer.write_eof()
+        time.sleep(0.2)  # noqa: ASYNC251 - the freeze
         await asterisk.reader.read()
     assert ends == [LetGo]
 
