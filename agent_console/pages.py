@@ -38,7 +38,7 @@ class Pages:
         self._folder = folder
         self._pages: dict[str, Page] = {}
 
-    async def __call__(self, request: Request) -> Response:
+    async def serve(self, request: Request) -> Response:
         """The page for this path."""
         if not self._pages:
             self._pages = _read(self._folder)

@@ -54,7 +54,7 @@ def build_app(desk: Desk, websocket: ASGIApp, origins: Collection[str], pages: P
         """An API path nobody answers is an error, not a page."""
         raise HTTPException(404, "There is no such call in the API.")
 
-    app.add_route("/{path:path}", pages, methods=["GET", "HEAD"], include_in_schema=False)
+    app.add_route("/{path:path}", pages.serve, methods=["GET", "HEAD"], include_in_schema=False)
     return Border(app, websocket, origins)
 
 

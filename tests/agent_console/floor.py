@@ -18,9 +18,7 @@ SITE = Site(
         QueueSpec(queue=queue, name=queue.title(), skills=(), dispositions=(Disposition("sold", "Sold"),))
         for queue in (SALES, SUPPORT)
     ),
-    agents=tuple(
-        AgentSpec(agent=agent, name=agent.title(), phone=f"PJSIP/{agent}", skills=()) for agent in (ANN, BEN)
-    ),
+    agents=tuple(AgentSpec(agent=agent, name=agent.title(), phone=f"PJSIP/{agent}", skills=()) for agent in (ANN, BEN)),
     dnis=(),
     not_ready_reasons=("break", "lunch"),
 )

@@ -175,7 +175,9 @@ def test_loading_acds_picture_again_changes_nothing(steps: list[Any]) -> None:
     on = board()
     run(on, steps)
     floor = seen(on, Audience(Role.ADMIN))
-    by_kind = {kind: [floor[key] for key in floor if key.startswith(kind)] for kind in ("agents/", "queues/", "waiting/")}
+    by_kind = {
+        kind: [floor[key] for key in floor if key.startswith(kind)] for kind in ("agents/", "queues/", "waiting/")
+    }
     picture = TypeAdapter(FloorPicture).validate_python(
         {"at": NOW, "agents": by_kind["agents/"], "queues": by_kind["queues/"], "waiting": by_kind["waiting/"]}
     )
