@@ -25,6 +25,7 @@ from cti.events import (
     CallArrived,
     CallConnected,
     CallEnded,
+    CallerIdChanged,
     CallFailedSafe,
     CallMerged,
     CallQueued,
@@ -57,6 +58,7 @@ class Distributor:
         self._trusts_talks = True
         self._hears: dict[type[Fact], Callable[[Any, float], list[Order]]] = {
             CallArrived: self._call_arrived,
+            CallerIdChanged: self._caller_id_changed,
             ChannelRenamed: self._channel_renamed,
             CallQueued: self._call_queued,
             CallFailedSafe: self._call_failed_safe,
@@ -174,6 +176,12 @@ class Distributor:
     def _call_arrived(self, fact: CallArrived, now: float) -> list[Order]:
         self.floor.callers[fact.call] = fact
         return self._channel_is(fact.call, fact.channel)
+
+    def _caller_id_changed(self, fact: CallerIdChanged, now: float) -> list[Order]:
+        caller = self.floor.callers.get(fact.call)
+        if caller is not None:
+            self.floor.callers[fact.call] = replace(caller, ani=fact.ani, caller_name=fact.caller_name)
+        return []
 
     def _channel_renamed(self, fact: ChannelRenamed, now: float) -> list[Order]:
         return self._channel_is(fact.call, fact.channel)

@@ -21,6 +21,7 @@ from cti.events import (
     CallArrived,
     CallConnected,
     CallEnded,
+    CallerIdChanged,
     CallerMatched,
     CallFact,
     CallMerged,
@@ -131,6 +132,10 @@ class PopBuilder:
         caller.ani, caller.name, caller.dnis = fact.ani, fact.caller_name, fact.dnis
         if caller.match is None:
             self._expect(caller, now, MATCH_PART)
+        return self._show(caller, now)
+
+    def _know_as(self, caller: Caller, fact: CallerIdChanged, now: float) -> list[LookUp | Fact]:
+        caller.ani, caller.name = fact.ani, fact.caller_name
         return self._show(caller, now)
 
     def _match(self, caller: Caller, fact: CallerMatched, now: float) -> list[LookUp | Fact]:
@@ -355,6 +360,7 @@ _OPENING = frozenset((CallArrived, CallerMatched, CallQueued))
 
 _HEAR: Mapping[type[Fact], Callable[[PopBuilder, Caller, Any, float], list[LookUp | Fact]]] = {
     CallArrived: PopBuilder._arrive,
+    CallerIdChanged: PopBuilder._know_as,
     CallerMatched: PopBuilder._match,
     ProfileRead: PopBuilder._read_profile,
     HistoryRead: PopBuilder._read_history,

@@ -15,6 +15,7 @@ from cti.events import (
     CallArrived,
     CallConnected,
     CallEnded,
+    CallerIdChanged,
     CallerIdentified,
     CallerMatched,
     CallFact,
@@ -150,6 +151,7 @@ class _Adding:
         "failed_safe_at",
         "flow",
         "held",
+        "known_as",
         "matched",
         "offers",
         "queued",
@@ -162,6 +164,7 @@ class _Adding:
     def __init__(self, call: CallId) -> None:
         self.call = call
         self.arrived: CallArrived | None = None
+        self.known_as: CallerIdChanged | None = None
         self.ended: CallEnded | None = None
         self.flow: FlowStarted | None = None
         self.matched: CallerMatched | None = None
@@ -180,6 +183,9 @@ class _Adding:
     def arrive(self, fact: CallArrived) -> None:
         if self.arrived is None or (self.arrived.inferred and not fact.inferred):
             self.arrived = fact
+
+    def know_as(self, fact: CallerIdChanged) -> None:
+        self.known_as = fact
 
     def match(self, fact: CallerMatched) -> None:
         self.matched = fact
@@ -265,6 +271,7 @@ class _Adding:
 
     def contact(self, first: float) -> Contact:
         """The value. `first` is when the earliest Fact happened."""
+        caller_id = self.known_as or self.arrived
         arrived, ended, matched, flow, queued = self.arrived, self.ended, self.matched, self.flow, self.queued
         ended_at = None if ended is None else ended.at
         last = self.wrap_ended
@@ -277,9 +284,9 @@ class _Adding:
             queued_at=self.queued_at,
             answered_at=self.talk.first,
             ended_at=ended_at,
-            ani="" if arrived is None else arrived.ani,
+            ani="" if caller_id is None else caller_id.ani,
             ani_e164="" if matched is None else matched.ani_e164,
-            caller_name="" if arrived is None else arrived.caller_name,
+            caller_name="" if caller_id is None else caller_id.caller_name,
             dnis="" if arrived is None else arrived.dnis,
             match=None if matched is None else matched.kind,
             customer=self.customer,
@@ -354,6 +361,7 @@ def _without_choice(ended: WrapUpEnded) -> str:
 # In the order in which they follow one another where the clock can't tell.
 _ADD: Mapping[type[CallFact], Callable[[_Adding, Any], None]] = {
     CallArrived: _Adding.arrive,
+    CallerIdChanged: _Adding.know_as,
     FlowStarted: _Adding.start_flow,
     CallerIdentified: _Adding.identify,
     CallerMatched: _Adding.match,

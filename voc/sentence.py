@@ -9,6 +9,7 @@ from cti.events import (
     CallArrived,
     CallConnected,
     CallEnded,
+    CallerIdChanged,
     CallerIdentified,
     CallerMatched,
     CallFact,
@@ -102,6 +103,7 @@ def _wrap_up_ended(fact: WrapUpEnded) -> str:
 
 _TELL: Mapping[type[CallFact], Callable[[Any], str]] = {
     CallArrived: _arrived,
+    CallerIdChanged: lambda fact: f"The PBX now says {fact.ani or 'a withheld number'} {fact.caller_name}".rstrip(),
     CallerMatched: _matched,
     CallerIdentified: lambda fact: f"The caller proved to be customer {fact.customer} by {fact.by}",
     FlowStarted: lambda fact: f"Walks the flow {fact.flow} (version {fact.version})",

@@ -15,6 +15,7 @@ from cti.events import (
     CallArrived,
     CallConnected,
     CallEnded,
+    CallerIdChanged,
     CallFailedSafe,
     CallHeld,
     CallMerged,
@@ -77,6 +78,7 @@ class _Leg:
     is_customer: bool
     channel: str = ""
     state: LegState = LegState.DIALLED
+    caller_id: tuple[str, str] = ("", "")
     why: str = ""
     hung_up: bool = False
     holds: bool = False
@@ -117,8 +119,16 @@ class Calls:
             return self._ignore()
         self._calls[fact.call] = _Call(fact.call, [fact.leg])
         state = LegState.UP if is_up else LegState.DIALLED
-        self._legs[fact.leg] = _Leg(fact.leg, fact.call, True, fact.channel, state)
+        self._legs[fact.leg] = _Leg(fact.leg, fact.call, True, fact.channel, state, (fact.ani, fact.caller_name))
         return [fact]
+
+    def known_as(self, leg: str, ani: str, name: str, at: float) -> list[Fact]:
+        """The PBX knows a customer by this number and name."""
+        known = self._legs.get(leg)
+        if known is None or not known.is_customer or known.caller_id == (ani, name):
+            return []
+        known.caller_id = (ani, name)
+        return [CallerIdChanged(at=at, call=known.call, ani=ani, caller_name=name)]
 
     def dialled(self, leg: str) -> None:
         """A leg that rings for one of our offers appeared."""

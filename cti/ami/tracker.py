@@ -135,6 +135,12 @@ class Tracker:
             return facts + self.calls.ringing(leg, at)
         return facts
 
+    def _new_caller_id(self, frame: Frame, at: float) -> list[Fact]:
+        ani, name = _given(frame.get("CallerIDNum")), _given(frame.get("CallerIDName"))
+        if frame.get("CID-CallingPres").partition(" (")[2].startswith("Prohib"):
+            ani = ""
+        return self.calls.known_as(frame.get("Uniqueid"), ani, name, at)
+
     def _rename(self, frame: Frame, at: float) -> list[Fact]:
         return self.calls.renamed(frame.get("Uniqueid"), frame.get("Newname"), at)
 
@@ -222,6 +228,7 @@ class Tracker:
     _READERS: ClassVar[dict[str, Callable[["Tracker", Frame, float], list[Fact]]]] = {
         "Newchannel": _newchannel,
         "Newstate": _newstate,
+        "NewCallerid": _new_caller_id,
         "Rename": _rename,
         "HangupRequest": _hangup_request,
         "Hangup": _hangup,

@@ -57,6 +57,17 @@ class CallArrived(CallFact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallerIdChanged(CallFact):
+    """The PBX knows the caller by another number or name than at first: its dialplan corrected, looked up or hid them.
+
+    `ani` is "" when the number is withheld.
+    """
+
+    ani: str
+    caller_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelRenamed(CallFact):
     """The customer's channel has another name now (masquerade)."""
 
