@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 from argon2 import PasswordHasher
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosedError
 
 from agent_console.login import COOKIE, hash_password
 from agent_console.roles import Role
@@ -206,8 +207,13 @@ class Running:
 
 async def to_the_end(link: ClientConnection) -> tuple[int | None, str | None]:
     """Read until the server closes; returns its code and reason."""
-    async for _ in link:
-        pass
+
+    async def read() -> None:
+        async for _ in link:
+            pass
+
+    with contextlib.suppress(ConnectionClosedError):
+        await read()
     return link.close_code, link.close_reason
 
 

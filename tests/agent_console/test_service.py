@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from agent_console import session
+from agent_console import push, session
 from agent_console.server import listen
 from cti.errors import ConfigError, Refused
 from cti.events import (
@@ -272,6 +272,7 @@ async def test_a_reader_that_stopped_slows_nobody_and_gets_a_snapshot(database: 
 async def test_a_reader_that_stays_stopped_is_closed(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Behind for longer than patience: 1013, come again later; who reads goes on."""
     monkeypatch.setattr(session, "SLOW_FOR_S", 0.2)
+    monkeypatch.setattr(push, "CLOSE_WITHIN_S", 60.0)
     async with running(database, max_backlog=8) as run, run.browser("root") as root:
         async with run.connect(await run.sign_in("sue"), max_queue=1, max_size=None, ping_interval=None) as link:
             await Browser(link).hello()
