@@ -110,13 +110,13 @@ class AmiClient:
         while True:
             was_refused = False
             try:
-                await self._live()
+                await self._one_link()
             except* CtiError as errors:
                 was_refused = errors.subgroup(LoginRefused) is not None
                 self._lost(_reason(errors))
             pause = self._pauses.before(self._tries, was_refused, self._dice())
             self._tries += 1
-            log.info("asterisk again later", pause_s=round(pause, 3), tries=self._tries)
+            log.debug("asterisk again later", pause_s=round(pause, 3), tries=self._tries)
             await asyncio.sleep(pause)
 
     async def send(self, action: Action, timeout_s: float | None = None) -> Frame:
@@ -131,6 +131,17 @@ class AmiClient:
         if self._link is None:
             raise Unavailable("Asterisk", f"{action.verb} not sent, {self._why}", self._down_since)
         return self._link
+
+    async def _one_link(self) -> None:
+        # In a task of its own: a TaskGroup that fails in the turn in which it is cancelled raises the failure only, and
+        # a session told to stop would go on.
+        live = asyncio.create_task(self._live())
+        try:
+            await asyncio.wait({live})
+        finally:
+            live.cancel()
+            await asyncio.gather(live, return_exceptions=True)
+        live.result()
 
     async def _live(self) -> None:
         link = await self._connect()

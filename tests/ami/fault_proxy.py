@@ -18,6 +18,8 @@ class Faults:
     """Pass on in pieces of this many bytes, each in its own segment; 0 for as it came."""
     drop_after_bytes: int | None = None
     """Reset the connection once this many bytes have been passed on."""
+    passed_bytes: int = 0
+    """Bytes passed on so far."""
     flows: asyncio.Event = field(default_factory=asyncio.Event)
     """Cleared: bytes are read and kept, nothing is passed on."""
 
@@ -37,6 +39,7 @@ class FaultProxy:
         self.up = Faults()
         self.down = Faults()
         self.connections = 0
+        self.serving: set[asyncio.Task[None] | None] = set()
         self._upstream = port
         self._pairs: list[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = []
 
@@ -59,6 +62,7 @@ class FaultProxy:
     async def serve(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         """One client."""
         self.connections += 1
+        self.serving.add(asyncio.current_task())
         answers, server = await asyncio.open_connection("127.0.0.1", self._upstream)
         for writer in (client, server):
             writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -74,7 +78,6 @@ class FaultProxy:
             server.transport.abort()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, faults: Faults) -> None:
-        passed = 0
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(65536):
                 if faults.latency_s:
@@ -83,19 +86,22 @@ class FaultProxy:
                 for at in range(0, len(data), size):
                     await faults.flows.wait()
                     piece = data[at : at + size]
-                    if faults.drop_after_bytes is not None and passed + len(piece) > faults.drop_after_bytes:
-                        writer.write(piece[: faults.drop_after_bytes - passed])
+                    if (
+                        faults.drop_after_bytes is not None
+                        and faults.passed_bytes + len(piece) > faults.drop_after_bytes
+                    ):
+                        writer.write(piece[: faults.drop_after_bytes - faults.passed_bytes])
                         await writer.drain()
                         self.reset()
                         return
                     writer.write(piece)
                     await writer.drain()
-                    passed += len(piece)
+                    faults.passed_bytes += len(piece)
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
     sock = writer.get_extra_info("socket")
-    if sock is not None:
+    if sock is not None and sock.fileno() >= 0:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
 
@@ -111,3 +117,4 @@ async def fault_proxy(port: int) -> AsyncIterator[FaultProxy]:
     finally:
         server.close()
         proxy.reset()
+        await asyncio.gather(*filter(None, proxy.serving))

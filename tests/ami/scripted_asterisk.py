@@ -2,6 +2,8 @@
 
 import asyncio
 import hashlib
+import socket
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -33,6 +35,7 @@ class ScriptedAsterisk:
         self.connections: list[asyncio.StreamWriter] = []
         self.replies: dict[str, Reply] = {}
         self.port = 0
+        self.serving: set[asyncio.Task[None] | None] = set()
         self._changed = asyncio.Event()
 
     def named(self, verb: str) -> list[Headers]:
@@ -53,6 +56,7 @@ class ScriptedAsterisk:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
         self.connections.append(writer)
+        self.serving.add(asyncio.current_task())
         writer.write(BANNER)
         self._changed.set()
         try:
@@ -89,10 +93,15 @@ class ScriptedAsterisk:
 
 
 @asynccontextmanager
-async def scripted_asterisk() -> AsyncIterator[ScriptedAsterisk]:
-    """A scripted Asterisk listening on a free port of 127.0.0.1."""
+async def scripted_asterisk(
+    place: socket.socket | None = None, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[ScriptedAsterisk]:
+    """A scripted Asterisk listening on `place`, a bound socket, or on a free port of 127.0.0.1."""
     asterisk = ScriptedAsterisk()
-    server = await asyncio.start_server(asterisk.serve, "127.0.0.1", 0)
+    if place is None:
+        server = await asyncio.start_server(asterisk.serve, "127.0.0.1", 0, ssl=tls)
+    else:
+        server = await asyncio.start_server(asterisk.serve, sock=place, ssl=tls)
     asterisk.port = server.sockets[0].getsockname()[1]
     try:
         yield asterisk
@@ -100,3 +109,4 @@ async def scripted_asterisk() -> AsyncIterator[ScriptedAsterisk]:
         server.close()
         for writer in asterisk.connections:
             writer.transport.abort()
+        await asyncio.gather(*filter(None, asterisk.serving))
