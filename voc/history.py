@@ -16,6 +16,7 @@ from cti.events import (
     CallArrived,
     CallConnected,
     CallEnded,
+    CallerMatched,
     CallFact,
     CallMerged,
     CallOffered,
@@ -53,7 +54,7 @@ MAX_CLOSED = 20_000
 NO_STEPS: tuple[type[CallFact], ...] = (PopChanged, WaitingLineChanged, WaitingLineGone, ContactClosed)
 """What the screens show: it is made of the steps and is none itself."""
 
-_KEEP_AT = frozenset((CallQueued, CallConnected, CallEnded))
+_KEEP_AT = frozenset((CallerMatched, CallQueued, CallConnected, CallEnded, WrapUpEnded))
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,19 +68,19 @@ class VocRoom:
     def __init__(self, hall: Hall) -> None:
         self._hall = hall
         self._store = hall.store
-        self._history = History()
+        self.history = History()
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at: float | None = None
         self._closing: deque[Contact] = deque()
         self._to_close = asyncio.Event()
         self._source = cel_source(hall.settings.cel)
-        self._catch_up = CatchUp(
-            self._history,
+        self.catch_up = CatchUp(
+            self.history,
             self._source,
             hall.settings.pbx.trunk_contexts,
             hall.store,
             hall.clock,
-            self._carry_out,
+            self.carry_out,
         )
 
     @asynccontextmanager
@@ -98,7 +98,7 @@ class VocRoom:
         ]
         try:
             async with asyncio.TaskGroup() as tasks:
-                running = [tasks.create_task(self._close_contacts()), tasks.create_task(self._catch_up.run())]
+                running = [tasks.create_task(self._close_contacts()), tasks.create_task(self.catch_up.run())]
                 yield
                 for task in running:
                     task.cancel()
@@ -126,22 +126,23 @@ class VocRoom:
                     continue
                 if isinstance(fact, CallFact):
                     facts.append(fact)
-            self._history.restore(call, facts, seq, now)
+            self.history.restore(call, facts, seq, now)
         for row in await self._store.read(FIND_OPEN_DRAFTS):
-            self._history.keep_draft(CallId(row.call), AgentId(row.agent), Draft(row.disposition, row.note))
+            self.history.keep_draft(CallId(row.call), AgentId(row.agent), Draft(row.disposition, row.note))
         self._arm()
-        log.info("history taken up", open=len(self._history.picture().open))
+        log.info("history taken up", open=len(self.history.picture().open))
 
     # --- hearing and writing --------------------------------------------------------------------------------------
 
     def _hear(self, fact: Fact) -> None:
-        orders = self._history.receive(fact, self._hall.clock.now())
+        orders = self.history.receive(fact, self._hall.clock.now())
         if orders:
-            self._carry_out(orders)
+            self.carry_out(orders)
         if isinstance(fact, PbxSynced):
-            self._catch_up.note_sync(fact)
+            self.catch_up.note_sync(fact)
 
-    def _carry_out(self, orders: Sequence[Order]) -> None:
+    def carry_out(self, orders: Sequence[Order]) -> None:
+        """Write what the history ordered, and look when it wants to be woken."""
         writes: list[Write] = []
         for order in orders:
             if isinstance(order, KeepStep):
@@ -160,7 +161,7 @@ class VocRoom:
         self._arm()
 
     def _arm(self) -> None:
-        due = self._history.next_wake()
+        due = self.history.next_wake()
         if due == self._alarm_at:
             return
         if self._alarm is not None:
@@ -168,11 +169,12 @@ class VocRoom:
         self._alarm, self._alarm_at = None, due
         if due is not None:
             wait_s = max(0.0, due - self._hall.clock.now())
-            self._alarm = asyncio.get_running_loop().call_later(wait_s, self._wake)
+            self._alarm = asyncio.get_running_loop().call_later(wait_s, self.wake)
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """The alarm has rung."""
         self._alarm, self._alarm_at = None, None
-        self._carry_out(self._history.wake(self._hall.clock.now()))
+        self.carry_out(self.history.wake(self._hall.clock.now()))
 
     async def _close_contacts(self) -> None:
         """Write what is complete, and tell once it is durable; all that are waiting in one transaction."""
@@ -230,17 +232,17 @@ class VocRoom:
         return counts
 
     async def _save_draft(self, request: SaveDraft) -> None:
-        call = self._history.keep_draft(request.call, request.agent, request.draft)
+        call = self.history.keep_draft(request.call, request.agent, request.draft)
         if call is None:
             raise Refused("no-such-call", "this call's contact is not open")
         row = {"disposition": clean(request.draft.disposition), "note": clean(request.draft.note)}
         self._store.write_soon((KEEP_DRAFT, {"call": call, "agent": request.agent, **row}))
 
     async def _read_draft(self, request: ReadDraft) -> Draft:
-        return self._history.drafts.read(request.call, request.agent)
+        return self.history.drafts.read(request.call, request.agent)
 
     async def _show(self, request: ShowContact) -> ContactSheet | None:
-        now = self._history.contact(request.call)
+        now = self.history.contact(request.call)
         if now is not None:
             contact, steps = now
             ordered = sorted(steps, key=lambda fact: fact.at)

@@ -189,7 +189,11 @@ RECENT_OF_NUMBER = (
 )
 COUNT_FROM_NUMBER = (
     select(contact_table.c.customer, func.count().label("times"))
-    .where(contact_table.c.ani_e164 == bindparam("ani_e164"), contact_table.c.customer.is_not(None))
+    .where(
+        contact_table.c.ani_e164 == bindparam("ani_e164"),
+        contact_table.c.customer.is_not(None),
+        contact_table.c.ended_at.is_not(None),
+    )
     .group_by(contact_table.c.customer)
 )
 
