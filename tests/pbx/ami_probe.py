@@ -92,8 +92,8 @@ class AmiProbe:
             return
 
     def _take(self, text: str) -> None:
-        pairs = (line.split(": ", 1) for line in text.split("\r\n") if ": " in line)
-        frame = {name: value for name, value in pairs}
+        lines = (line.partition(": ") for line in text.split("\r\n"))
+        frame = {name: value for name, colon, value in lines if colon}
         if "Event" in frame:
             self.events.append(frame)
         elif "Response" in frame:

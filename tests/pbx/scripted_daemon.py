@@ -70,6 +70,10 @@ class Asked:
 Script = Callable[[Asked], None]
 
 
+def _hang_up(asked: Asked) -> None:
+    asked.go_on("")
+
+
 class ScriptedDaemon:
     """Listens for AGI sessions and keeps them in `sessions`, in order."""
 
@@ -82,7 +86,7 @@ class ScriptedDaemon:
             def handle(self) -> None:
                 asked = Asked(self.request)
                 outer.sessions.append(asked)
-                outer.scripts.get(asked.script, lambda session: session.go_on(""))(asked)
+                outer.scripts.get(asked.script, _hang_up)(asked)
                 asked.ended_at = time.monotonic()
 
         class Server(socketserver.ThreadingTCPServer):

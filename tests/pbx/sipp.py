@@ -122,12 +122,29 @@ class _Sipp:
             )
         return seen
 
+    def _nudge(self, call: str) -> None:
+        """Tell the scenario to go on now: a NOTIFY from ourselves, which SIPp takes for part of the call by its Call-ID."""
+        here = f"{self.address}:{self.port}"
+        headers = f"Via: SIP/2.0/UDP {here};branch=z9hG4bK{secrets.token_hex(6)}\r\nFrom: <sip:test@{here}>;tag=1\r\n"
+        headers += f"To: <sip:test@{here}>\r\nCall-ID: {call}\r\nCSeq: 1 NOTIFY\r\nContent-Length: 0\r\n\r\n"
+        with socket.socket(type=socket.SOCK_DGRAM) as link:
+            link.bind((self.address, 0))
+            link.sendto(f"NOTIFY sip:test@{here} SIP/2.0\r\n{headers}".encode(), (self.address, self.port))
+
+    def _live_calls(self) -> list[str]:
+        """The Call-IDs of calls that began and have not ended."""
+        live: dict[str, None] = {}
+        for message in self.messages():
+            if message.line.startswith("INVITE"):
+                live[message.call] = None
+            elif message.line.startswith(("BYE", "CANCEL", "SIP/2.0 4", "SIP/2.0 5", "SIP/2.0 6")):
+                live.pop(message.call, None)
+        return list(live)
+
     def hang_up(self) -> None:
-        """End its calls now, by BYE or CANCEL, whatever the scenario says; SIPp then ends."""
-        # The first asks SIPp to finish, the second to finish at once.
-        for _ in range(2):
-            self._signal(signal.SIGUSR1)
-            time.sleep(0.03)
+        """Say BYE now in every call that is answered, whatever the scenario says."""
+        for call in self._live_calls():
+            self._nudge(call)
 
     def stop(self) -> None:
         """End SIPp itself, without a word to Asterisk (as a phone whose battery is empty)."""
@@ -148,7 +165,13 @@ class _Sipp:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # Without a BYE Asterisk would keep the call, and the next test its channels.
+        self.hang_up()
+        wait_until(lambda: None if self._live_calls() and self._is_running() else True, 1.0)
         self.stop()
+
+    def _is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
 
 class SippCaller(_Sipp):
@@ -205,7 +228,7 @@ class SippCaller(_Sipp):
     @property
     def is_over(self) -> bool:
         """Whether the call has ended, by whomever."""
-        return self._process is None or self._process.poll() is not None
+        return not self._is_running()
 
     @property
     def was_answered(self) -> bool:
@@ -221,8 +244,8 @@ class SippCaller(_Sipp):
 class SippPhone(_Sipp):
     """An agent's phone at `sip:NAME@127.0.0.3:PORT`, for any number of calls.
 
-    `answers`: seconds of ringing before it answers, "busy", or "never". `hang_up_after_s`: seconds it talks before it hangs
-    up itself, None to leave that to others.
+    `answers`: seconds of ringing before it answers, "busy", "never", or "when told" (see `pick_up`). `hang_up_after_s`:
+    seconds it talks before it hangs up itself, None to leave that to others or to `hang_up`.
     """
 
     def __init__(
@@ -230,23 +253,29 @@ class SippPhone(_Sipp):
         name: str,
         port: int,
         work_dir: Path,
-        answers: float | Literal["busy", "never"] = 1.0,
+        answers: float | Literal["busy", "never", "when told"] = 1.0,
         hang_up_after_s: float | None = None,
     ) -> None:
         super().__init__(PHONE_ADDRESS, port, work_dir)
         self.name = name
-        if isinstance(answers, str):
+        if answers in ("busy", "never"):
             scenario = _fill(f"phone_{answers}.xml")
         else:
+            ring_ms = _FOREVER_MS if isinstance(answers, str) else max(1, int(answers * 1000))
             scenario = _fill(
                 "phone_answers.xml",
-                ANSWER_MS=str(max(1, int(answers * 1000))),
+                ANSWER_MS=str(ring_ms),
                 TALK_MS=str(_FOREVER_MS if hang_up_after_s is None else int(hang_up_after_s * 1000)),
                 AUDIO=str(self._audio),
             )
         self._launch(scenario, [])
         if wait_until(lambda: not _is_free(PHONE_ADDRESS, port) or None, 5.0) is None:
             raise AssertionError(f"the phone {name} does not listen on {PHONE_ADDRESS}:{port}: {self.errors()}")
+
+    def pick_up(self) -> None:
+        """Answer what rings now."""
+        for call in self._live_calls():
+            self._nudge(call)
 
 
 def wait_until(look: Callable[[], T | None], timeout_s: float, every_s: float = 0.02) -> T | None:
@@ -295,7 +324,11 @@ def _press(key: str, cseq: int, keys_by: Literal["rtp", "info"]) -> str:
 
 def _listen(ms: int, then: str, is_marked: bool = True) -> str:
     mark = f'\n  <label id="{then}"/>' if is_marked else ""
-    return f'  <recv request="BYE" timeout="{max(1, ms)}" ontimeout="{then}" next="bye"/>{mark}'
+    waits = f'timeout="{max(1, ms)}" ontimeout="{then}"'
+    return (
+        f'  <recv request="BYE" optional="true" {waits} next="bye"/>\n'
+        f'  <recv request="NOTIFY" {waits} next="hangup"/>{mark}'
+    )
 
 
 def _fill(file: str, **values: str) -> str:

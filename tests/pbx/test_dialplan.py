@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from cti.demo.lab import Lab
+from cti.demo.lab import AsteriskProgram, Lab, LabPhone, LabPorts
 from tests.pbx.ami_probe import AmiProbe
 from tests.pbx.cel_record import read_cel, wait_for_cel
 from tests.pbx.conftest import AGI_TOKEN
@@ -33,6 +33,10 @@ def _to_hold(asked: Asked) -> None:
         asked.say(f'SET VARIABLE OFFHOOK_{name} "{value}"')
     asked.say('SET VARIABLE OFFHOOK_REASON "billing, old account"')
     asked.go_on("offhook-hold,s,1")
+
+
+def _answer_only(asked: Asked) -> None:
+    asked.say("ANSWER")
 
 
 def _keep_holding(asked: Asked) -> None:
@@ -109,7 +113,7 @@ def test_a_silent_daemon_holds_a_caller_for_three_seconds(lab: Lab, daemon: Scri
 
 def test_a_daemon_that_dies_in_mid_sentence_costs_no_caller(lab: Lab, daemon: ScriptedDaemon, call: Call) -> None:
     """The socket closes before the daemon has said where to go on: failsafe, not hang-up."""
-    daemon.scripts["inbound"] = lambda asked: asked.say("ANSWER") and None
+    daemon.scripts["inbound"] = _answer_only
     with call() as caller:
         wait_for_cel(lab, lambda row: row.event == "APP_START" and row.context == "offhook-failsafe")
         assert not caller.is_over
@@ -171,9 +175,9 @@ def test_an_answering_agent_is_bridged_and_the_caller_returns_after(
         assert phone.count("BYE") == 1
         caller.hang_up()
         caller.wait()
-    ended = wait_for_cel(lab, lambda row: row.event == "LINKEDID_END")
-    assert ended.call == asked.arguments[0]
-    assert [row.event for row in read_cel(lab)].count("LINKEDID_END") == 1
+    wait_for_cel(lab, lambda row: row.event == "LINKEDID_END" and row.call == asked.arguments[0])
+    # The agent's leg begins with a Linkedid of its own, which ends when it joins the caller's.
+    assert sorted(row.call for row in read_cel(lab) if row.event == "LINKEDID_END") == [asked.arguments[0], leg]
     assert _no_channels(lab)
 
 
@@ -184,8 +188,8 @@ def test_a_caller_who_hangs_up_frees_the_agents_leg(
     _waiting(daemon)
     with SippPhone("a1", phone_ports["a1"], tmp_path, 0.1) as phone, call() as caller:
         asked = daemon.asked("hold")
-        ami.ring("PJSIP/a1", "offhook-x-ann-1", asked.headers["channel"])
-        ami.wait_for("BridgeEnter", Uniqueid="offhook-x-ann-1")
+        ami.ring("PJSIP/a1", "offhook-x-ann-1795322658001", asked.headers["channel"])
+        ami.wait_for("BridgeEnter", Uniqueid="offhook-x-ann-1795322658001")
         caller.hang_up()
         assert not phone.wait_for("BYE", timeout_s=3).is_sent
     assert _no_channels(lab)
@@ -196,7 +200,7 @@ def test_an_agent_picking_a_caller_who_left_is_not_left_hanging(
 ) -> None:
     """Nobody there any more: the agent's leg ends by itself."""
     with SippPhone("a1", phone_ports["a1"], tmp_path, 0.1) as phone:
-        ami.ring("PJSIP/a1", "offhook-x-ann-2", "PJSIP/trunk-gone")
+        ami.ring("PJSIP/a1", "offhook-x-ann-1795322658002", "PJSIP/trunk-gone")
         phone.wait_for("BYE", timeout_s=3)
     assert _no_channels(lab)
 
@@ -214,8 +218,8 @@ def test_an_agent_who_does_not_answer_leaves_the_caller_in_place(
     _waiting(daemon)
     with SippPhone("a1", phone_ports["a1"], tmp_path, answers), call() as caller:
         asked = daemon.asked("hold")
-        ami.ring("PJSIP/a1", "offhook-x-ann-3", asked.headers["channel"], timeout_s=1)
-        failed = ami.wait_for("Hangup", Uniqueid="offhook-x-ann-3")
+        ami.ring("PJSIP/a1", "offhook-x-ann-1795322658003", asked.headers["channel"], timeout_s=1)
+        failed = ami.wait_for("Hangup", Uniqueid="offhook-x-ann-1795322658003")
         assert failed["Cause"] == {"busy": "17", "never": "19"}[answers]
         later = daemon.asked("hold", len([s for s in daemon.sessions if s.script == "hold"]) + 1)
         assert later.arguments[3] == ""
@@ -235,8 +239,8 @@ def test_a_talk_begun_during_a_question_is_not_cut(
     daemon.scripts.update(inbound=_to_hold, hold=slowly)
     with SippPhone("a1", phone_ports["a1"], tmp_path, 0.0), call() as caller:
         asked = daemon.asked("hold")
-        ami.ring("PJSIP/a1", "offhook-x-ann-4", asked.headers["channel"])
-        joined = ami.wait_for("BridgeEnter", Uniqueid="offhook-x-ann-4")
+        ami.ring("PJSIP/a1", "offhook-x-ann-1795322658004", asked.headers["channel"])
+        joined = ami.wait_for("BridgeEnter", Uniqueid="offhook-x-ann-1795322658004")
         assert asked.ended_at is not None
         time.sleep(5)  # the talk itself: longer than any limit that could cut it
         assert not ami.seen("BridgeLeave", BridgeUniqueid=joined["BridgeUniqueid"])
@@ -255,11 +259,11 @@ def test_a_caller_pulled_out_of_a_question_is_asked_again(
         asked.go_on("offhook-hold,s,1")
 
     daemon.scripts.update(inbound=_to_hold, hold=stuck_once)
-    with SippPhone("a1", phone_ports["a1"], tmp_path, 0.0, hang_up_after_s=3), call() as caller:
+    with SippPhone("a1", phone_ports["a1"], tmp_path, 0.0, hang_up_after_s=7), call() as caller:
         asked = daemon.asked("hold")
         # The bounded wait for the end of the question (4 s) runs out first.
-        ami.ring("PJSIP/a1", "offhook-x-ann-5", asked.headers["channel"])
-        ami.wait_for("BridgeEnter", Uniqueid="offhook-x-ann-5")
+        ami.ring("PJSIP/a1", "offhook-x-ann-1795322658005", asked.headers["channel"])
+        ami.wait_for("BridgeEnter", Uniqueid="offhook-x-ann-1795322658005")
         again = daemon.asked("hold", 2, timeout_s=20)
         assert again.arguments[3] == "1"
         assert not caller.is_over
@@ -367,7 +371,7 @@ def test_a_demo_phone_rings_until_it_is_answered_by_redirect(lab: Lab, daemon: S
     _waiting(daemon)
     _demo_call(ami, {"DEMO_ANI": "0911", "DEMO_PATIENCE": "30", "DEMO_TALK": "2"})
     asked = daemon.asked("hold")
-    leg = "offhook-x-ann-6"
+    leg = "offhook-x-ann-1795322658006"
     ami.ring("Local/ann@offhook-demo-phones/n", leg, asked.headers["channel"], timeout_s=30)
     ami.wait_for("Newstate", Uniqueid=leg, ChannelStateDesc="Ringing")
     far = ami.wait_for("Newchannel", Uniqueid=f"{leg};2")
@@ -386,7 +390,7 @@ def test_a_demo_phone_rings_until_it_is_answered_by_redirect(lab: Lab, daemon: S
 def test_a_demo_phone_stops_ringing_when_it_is_hung_up(lab: Lab, daemon: ScriptedDaemon, ami: AmiProbe) -> None:
     """The offer lapses: both halves of the demo phone are gone."""
     _waiting(daemon)
-    with_leg = "offhook-x-ann-7"
+    with_leg = "offhook-x-ann-1795322658007"
     ami.ring("Local/ann@offhook-demo-phones/n", with_leg, "nobody", timeout_s=30)
     ami.wait_for("Newstate", Uniqueid=with_leg, ChannelStateDesc="Ringing")
     ami.ask(Action="Hangup", Channel=with_leg, Cause="16")
@@ -394,8 +398,16 @@ def test_a_demo_phone_stops_ringing_when_it_is_hung_up(lab: Lab, daemon: Scripte
     assert _no_channels(lab)
 
 
-def test_demo_phones_answer_the_failsafe_by_themselves(lab: Lab, daemon: ScriptedDaemon, ami: AmiProbe) -> None:
+def test_demo_phones_answer_the_failsafe_by_themselves(
+    asterisk_program: AsteriskProgram, daemon: ScriptedDaemon, tmp_path: Path
+) -> None:
     """With the daemon down, a demo caller still talks to somebody."""
     daemon.close()
-    _demo_call(ami, {"DEMO_ANI": "0911", "DEMO_PATIENCE": "40"})
-    wait_for_cel(lab, lambda row: row.event == "BRIDGE_ENTER" and "offhook-demo-pickup" in row.channel, timeout_s=60)
+    lab = Lab(asterisk_program, tmp_path / "lab", LabPorts.free(), daemon.port, AGI_TOKEN, [LabPhone("ann")])
+    lab.start()
+    try:
+        with AmiProbe(lab) as ami:
+            _demo_call(ami, {"DEMO_ANI": "0911", "DEMO_PATIENCE": "20"})
+            ami.wait_for("BridgeEnter", Channel="Local/ann@offhook-demo-pickup")
+    finally:
+        lab.stop()

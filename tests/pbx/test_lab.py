@@ -16,6 +16,7 @@ from cti.print_config import render
 from cti.settings import Settings
 from tests.pbx.ami_probe import AmiProbe
 from tests.pbx.conftest import AGI_TOKEN
+from tests.pbx.sipp import wait_until
 
 pytestmark = pytest.mark.pbx
 
@@ -92,7 +93,8 @@ def test_a_manager_login_from_elsewhere_is_refused(lab: Lab) -> None:
 def test_a_frozen_lab_answers_nobody_until_it_thaws(lab: Lab, ami: AmiProbe) -> None:
     """SIGSTOP and SIGCONT, for tests of links that die silently."""
     lab.freeze()
-    assert psutil.Process(lab.pid).status() == psutil.STATUS_STOPPED
+    process = psutil.Process(lab.pid)
+    assert wait_until(lambda: process.status() == psutil.STATUS_STOPPED or None, 5)
     lab.thaw()
     assert ami.ask(Action="Ping")["Response"] == "Success"
 
