@@ -14,9 +14,10 @@ from prometheus_client import Counter, Gauge
 
 from cti.ami.client import AmiClient, Pauses
 from cti.ami.pbx import AmiPbx
+from cti.ami.picture import TrackerPicture
 from cti.ami.protocol import Frame
 from cti.ami.resync import Difference, Reading, What, differences, infer, read
-from cti.ami.tracker import Tracker, TrackerPicture
+from cti.ami.tracker import Tracker
 from cti.bus import Bus
 from cti.clock import Clock
 from cti.errors import CtiError, Unavailable

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cti.ami.bridges import Bridges
+from cti.ami.picture import CallPicture, CallsPicture, LegPicture
 from cti.ami.recent import Recent
 from cti.call import LEG_MOVES, CallState, LegState
 from cti.events import (
@@ -38,37 +39,6 @@ REMEMBERED = 4096
 
 _NO_ANSWER_CAUSES = {17: "BUSY", 18: "NOANSWER", 19: "NOANSWER", 21: "REJECTED"}
 _UNREACHABLE_CAUSES = frozenset({1, 2, 3, 20, 27, 28, 34, 38, 41, 42, 44, 50, 58, 88})
-
-
-@dataclass(frozen=True, slots=True)
-class CallPicture:
-    """One call now: its customers' legs and, of each talk, who talks to whom."""
-
-    call: CallId
-    state: CallState
-    legs: tuple[LegId, ...]
-    talks: tuple[tuple[LegId, LegId], ...]
-    failed_safe: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class LegPicture:
-    """One leg now. `channel` is "" for an agent's leg, whose name nobody needs."""
-
-    leg: LegId
-    call: CallId
-    state: LegState
-    is_customer: bool
-    channel: str
-
-
-@dataclass(frozen=True, slots=True)
-class CallsPicture:
-    """Every call, every leg that matters and every bridge that is not for waiting in, sorted by name."""
-
-    calls: tuple[CallPicture, ...] = ()
-    legs: tuple[LegPicture, ...] = ()
-    bridges: tuple[tuple[str, tuple[LegId, ...]], ...] = ()
 
 
 @dataclass(slots=True, eq=False)

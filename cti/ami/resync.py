@@ -10,7 +10,7 @@ from enum import IntEnum
 from typing import Protocol
 
 from cti.ami.action import Action, Verb
-from cti.ami.calls import CallsPicture, LegPicture
+from cti.ami.picture import CallsPicture, LegPicture
 from cti.ami.protocol import Frame
 from cti.ami.tracker import FAILSAFE, HOLDING, NOBODY, Tracker, arrival, phone_state
 from cti.call import LEG_MOVES, LegState
@@ -135,7 +135,7 @@ def _is_callers(tracker: Tracker, line: Frame, calls: CallsPicture, sought: set[
     linkedid = line.get("Linkedid")
     if line.get("ApplicationData") == _OUTGOING or any(call.call == linkedid for call in calls.calls):
         return False
-    if linkedid in sought and linkedid == line.get("Uniqueid"):
+    if linkedid in sought and linkedid == line.get("Uniqueid") and not line.get("Channel").endswith(";1"):
         return True  # wherever the dialplan took him: an agent's leg bears his call's name
     headers = (line.get(key) for key in ("Uniqueid", "Channel", "Context", "ChannelState"))
     return tracker.is_customer(*headers)

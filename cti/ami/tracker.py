@@ -6,10 +6,11 @@ own instants and takes the reader's clock without it. Knows no socket and no clo
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
-from cti.ami.calls import Calls, CallsPicture
+from cti.ami.calls import Calls
+from cti.ami.picture import TrackerPicture
 from cti.ami.protocol import Frame
 from cti.events import CallArrived, EndedBy, Fact, PhoneChanged, PhoneState
 from cti.ids import CallId, LegId, OfferId, call_of_offer, offer_of_leg
@@ -43,14 +44,6 @@ _PHONE_STATES = {
     "UNAVAILABLE": PhoneState.UNREACHABLE,
     "INVALID": PhoneState.UNREACHABLE,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class TrackerPicture:
-    """The calls, and the state of every phone that has ever changed, sorted by name."""
-
-    calls: CallsPicture
-    phones: tuple[tuple[str, PhoneState], ...]
 
 
 class Tracker:
@@ -137,8 +130,9 @@ class Tracker:
 
     def _new_caller_id(self, frame: Frame, at: float) -> list[Fact]:
         ani, name = _given(frame.get("CallerIDNum")), _given(frame.get("CallerIDName"))
-        if frame.get("CID-CallingPres").partition(" (")[2].startswith("Prohib"):
-            ani = ""
+        # "32 (Presentation Prohibited, Not Screened)": the number is there for the network, not for us.
+        if "Prohibited" in frame.get("CID-CallingPres"):
+            ani, name = "", ""
         return self.calls.known_as(frame.get("Uniqueid"), ani, name, at)
 
     def _rename(self, frame: Frame, at: float) -> list[Fact]:

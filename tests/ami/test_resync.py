@@ -134,6 +134,17 @@ def test_a_caller_named_by_an_agents_leg_is_found_anywhere() -> None:
     assert sorted(kinds(facts)) == ["CallArrived", "CallConnected", "LegAnswered"]
 
 
+def test_a_local_caller_is_found_at_its_far_half() -> None:
+    """Also when the agent's leg bears the near half's name: the near half is the caller's telephone, not his channel."""
+    near = channel("1.1", Channel="Local/1001@from-trunk-1;1", Context="sites-callers")
+    far = channel("1.2", Channel="Local/1001@from-trunk-1;2", Linkedid="1.1", BridgeId="b")
+    agent = channel("offhook-1.1-ann-1", Context="offhook-pick", Linkedid="1.1", BridgeId="b")
+    tracker = Tracker(TRUNK)
+    resync(tracker, asterisk_with(near, far, agent))
+    (call,) = tracker.picture().calls.calls
+    assert (call.call, call.legs, call.talks) == ("1.1", ("1.2",), (("1.2", "offhook-1.1-ann-1"),))
+
+
 def test_a_ringing_phone_is_found_ringing() -> None:
     """The leg of an offer names its call, whatever Linkedid it is under."""
     agent = channel("offhook-1.1-ann-1", Context="from-agent", ChannelState="5")

@@ -11,7 +11,7 @@ from cti.ami.calls import REMEMBERED
 from cti.ami.protocol import Frame
 from cti.ami.tracker import Tracker
 from cti.call import CALL_MOVES, CallState
-from cti.events import CallArrived, CallEnded, Fact, LegEnded, PhoneChanged, PhoneState
+from cti.events import CallArrived, CallEnded, CallerIdChanged, Fact, LegEnded, PhoneChanged, PhoneState
 from cti.ids import CallId
 from tests.transcripts import recorded
 
@@ -146,6 +146,21 @@ def test_a_withheld_number_is_no_number(word: str) -> None:
     (arrived,) = told([newchannel("1.1", CallerIDNum=word, CallerIDName=word)])
     assert isinstance(arrived, CallArrived)
     assert (arrived.ani, arrived.caller_name) == ("", "")
+
+
+def test_a_number_the_dialplan_finds_out_is_told() -> None:
+    """A number set, or withheld, after the channel appeared is news once; of somebody else's channel it is none."""
+    allowed, prohibited = "0 (Presentation Allowed, Not Screened)", "32 (Presentation Prohibited, Not Screened)"
+    named = {"CallerIDNum": "0999", "CallerIDName": "Bob", "CID-CallingPres": allowed}
+    frames = [
+        newchannel("1.1"),
+        event("NewCallerid", Uniqueid="1.1", **named),
+        event("NewCallerid", Uniqueid="1.1", **named),
+        event("NewCallerid", Uniqueid="9.9", **named),
+        event("NewCallerid", Uniqueid="1.1", **named | {"CID-CallingPres": prohibited}),
+    ]
+    told_of = [(fact.ani, fact.caller_name) for fact in told(frames) if isinstance(fact, CallArrived | CallerIdChanged)]
+    assert told_of == [("0911", "Ann"), ("0999", "Bob"), ("", "")]
 
 
 def newchannel(leg: str, **headers: str) -> Frame:
