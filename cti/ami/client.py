@@ -220,7 +220,8 @@ class AmiClient:
 
 
 async def _watch(link: Link) -> None:
-    raise LinkLost(await link.over)
+    # Shielded: a watcher that is cancelled would cancel `over` itself, and `end` would take the link for dead already.
+    raise LinkLost(await asyncio.shield(link.over))
 
 
 def _reason(errors: BaseExceptionGroup[CtiError]) -> str:

@@ -272,6 +272,27 @@ async def test_an_unreadable_list_drops_the_link() -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_link_given_up_is_closed() -> None:
+    """After a list that could not be read, the next link is the only one: nothing is heard twice."""
+    async with attached() as here:
+        readable = here.asterisk.replies["DeviceStateList"]
+
+        def at_first_not(action: Headers) -> list[str] | None:
+            here.asterisk.replies["DeviceStateList"] = readable
+            return [response(action, "Message: Invalid/unknown command", result="Error")]
+
+        here.asterisk.replies["DeviceStateList"] = at_first_not
+        async with here.link.open():
+            await here.synced()
+            first, second = here.asterisk.connections
+            async with asyncio.timeout(5):
+                await first.wait_closed()
+            second.write(happened("Newchannel", "2.1"))
+            await here.until(lambda: "CallArrived" in here.kinds())
+        assert here.kinds() == ["PbxLost", "PbxSynced", "CallArrived"]
+
+
+@pytest.mark.asyncio
 async def test_whoever_opened_the_link_sees_his_own_error() -> None:
     """An error inside the context comes out as it is, and nothing of the link is left running."""
     before = asyncio.all_tasks()
