@@ -16,11 +16,9 @@ from cti.events import (
     CallArrived,
     CallConnected,
     CallEnded,
-    CallerMatched,
     CallFact,
     CallMerged,
     CallOffered,
-    CallQueued,
     ContactClosed,
     EndedBy,
     Fact,
@@ -51,10 +49,13 @@ MAX_EARLY = 64
 MAX_EARLY_CALLS = 1000
 MAX_CLOSED = 20_000
 
-NO_STEPS: tuple[type[CallFact], ...] = (PopChanged, WaitingLineChanged, WaitingLineGone, ContactClosed)
+NO_STEPS: frozenset[type[Fact]] = frozenset((PopChanged, WaitingLineChanged, WaitingLineGone, ContactClosed))
 """What the screens show: it is made of the steps and is none itself."""
 
-_KEEP_AT = frozenset((CallerMatched, CallQueued, CallConnected, CallEnded, WrapUpEnded))
+_ALWAYS_HEARD = frozenset((CallEnded, WrapUpEnded))
+
+
+_FOLLOW = frozenset((CallEnded, CallConnected, CallOffered, OfferAccepted, WrapUpStarted, WrapUpEnded))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,16 +146,15 @@ class History:
     def receive(self, fact: Fact, now: float) -> list[Order]:
         """Hear one Fact."""
         if isinstance(fact, CallFact):
-            return [] if isinstance(fact, NO_STEPS) else self._hear(fact, now)
-        if isinstance(fact, PbxSynced):
-            return self._note_talking(fact, now)
-        return []
+            return [] if type(fact) in NO_STEPS else self._hear(fact, now)
+        return self._note_talking(fact, now) if isinstance(fact, PbxSynced) else []
 
     def _hear(self, fact: CallFact, now: float) -> list[Order]:
         if isinstance(fact, CallMerged):
             return self._merge(fact, now)
-        call = self._merged.get(fact.call, fact.call)
-        if call != fact.call:
+        call = fact.call
+        if call in self._merged:
+            call = self._merged[call]
             if isinstance(fact, CallEnded):
                 self._ignored += 1  # a channel that was joined into another call is no end of that call
                 return []
@@ -186,7 +186,8 @@ class History:
         return orders
 
     def _add(self, known: _Open, fact: CallFact, now: float) -> list[Order]:
-        if fact in known.seen or (len(known.steps) >= MAX_STEPS and not isinstance(fact, CallEnded | WrapUpEnded)):
+        kind = type(fact)
+        if fact in known.seen or (len(known.steps) >= MAX_STEPS and kind not in _ALWAYS_HEARD):
             self._ignored += 1
             return []
         known.seen.add(fact)
@@ -195,11 +196,12 @@ class History:
         known.steps.append(fact)
         orders: list[Order] = [KeepStep(known.call, known.seq, fact)]
         known.seq += 1
-        self._follow(known, fact, now)
-        if isinstance(fact, CallOffered):
-            orders.append(KeepLinkedid(leg_of_offer(fact.offer), known.call))
-        if type(fact) in _KEEP_AT:
-            orders.append(KeepContact(known.contact()))
+        if kind in _FOLLOW:
+            self._follow(known, fact, now)
+            if isinstance(fact, CallOffered):
+                orders.append(KeepLinkedid(leg_of_offer(fact.offer), known.call))
+            elif kind in _ALWAYS_HEARD:
+                orders.append(KeepContact(known.contact()))
         return orders
 
     def _follow(self, known: _Open, fact: CallFact, now: float) -> None:

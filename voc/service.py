@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import groupby
+from typing import Any
 
 import structlog
 from prometheus_client import Counter
@@ -41,6 +42,7 @@ from voc.store import (
     KEEP_CONTACT,
     KEEP_DRAFT,
     KEEP_LINKEDID,
+    KEEP_STEP,
     MOVE_LINKEDIDS,
     MOVE_STEPS,
     RECENT_OF_CUSTOMER,
@@ -50,13 +52,17 @@ from voc.store import (
     past_contact,
     row_of,
     sheet_of,
-    step_write,
+    step_row,
 )
 
 log = structlog.get_logger()
 
 CONTACTS = Counter("offhook_contacts_total", "Contacts closed", ["outcome"])
+STEPS_LOST = Counter("offhook_steps_lost_total", "Steps turned away because the database was away for too long")
 UNREADABLE = Counter("offhook_steps_unreadable_total", "Steps a newer version wrote, passed over")
+
+FLUSH_S = 0.005
+"""Seconds for which what is to be written is gathered: one hand-over for the Facts of a burst."""
 
 RETRY_S = 1.0
 """Seconds between tries to close contacts while the database is away; they wait in memory meanwhile."""
@@ -71,6 +77,10 @@ class VocRoom:
         self.history = History()
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at: float | None = None
+        self._steps: list[dict[str, Any]] = []
+        self._rows: dict[CallId, Contact] = {}
+        self._linkedids: list[dict[str, Any]] = []
+        self._flush_at: asyncio.TimerHandle | None = None
         self._closing: deque[Contact] = deque()
         self._to_close = asyncio.Event()
         self._source = cel_source(hall.settings.cel)
@@ -105,6 +115,7 @@ class VocRoom:
         finally:
             for stop in stops:
                 stop()
+            self.flush()
             if self._alarm is not None:
                 self._alarm.cancel()
             if self._source is not None:
@@ -142,23 +153,45 @@ class VocRoom:
             self.catch_up.note_sync(fact)
 
     def carry_out(self, orders: Sequence[Order]) -> None:
-        """Write what the history ordered, and look when it wants to be woken."""
-        writes: list[Write] = []
+        """Note what is to be written, and look when the history wants to be woken."""
         for order in orders:
             if isinstance(order, KeepStep):
-                writes.append(step_write(order.call, order.seq, order.fact))
+                self._steps.append(step_row(order.call, order.seq, order.fact))
             elif isinstance(order, KeepContact):
-                writes.append((KEEP_CONTACT, row_of(order.contact)))
+                self._rows[order.contact.call] = order.contact
             elif isinstance(order, KeepLinkedid):
-                writes.append((KEEP_LINKEDID, {"linkedid": order.linkedid, "call": order.call}))
+                self._linkedids.append({"linkedid": order.linkedid, "call": order.call})
             elif isinstance(order, MergeContact):
-                writes += _merging(order)
+                self.flush()
+                self._store.write_soon(*_merging(order))
             else:
                 self._closing.append(order.contact)
                 self._to_close.set()
-        if writes:
-            self._store.write_soon(*writes)
+        if orders and self._flush_at is None:
+            self._flush_at = asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
         self._arm()
+
+    def flush(self) -> None:
+        """Hand everything noted so far to the store."""
+        if self._flush_at is not None:
+            self._flush_at.cancel()
+            self._flush_at = None
+        writes: list[Write] = []
+        if self._linkedids:
+            writes.append((KEEP_LINKEDID, self._linkedids))
+        if self._rows:
+            writes.append((KEEP_CONTACT, [row_of(contact) for contact in self._rows.values()]))
+        if self._steps:
+            writes.append((KEEP_STEP, self._steps))
+        steps, self._linkedids, self._rows, self._steps = len(self._steps), [], {}, []
+        if not writes:
+            return
+        try:
+            self._store.write_soon(*writes)
+        except Unavailable as exc:
+            # The database has been away for so long that its backlog is full. Contacts are closed from memory later.
+            STEPS_LOST.inc(steps)
+            log.error("steps lost", steps=steps, error=str(exc))
 
     def _arm(self) -> None:
         due = self.history.next_wake()
@@ -183,6 +216,7 @@ class VocRoom:
             self._to_close.clear()
             while self._closing:
                 contacts = tuple(self._closing)
+                self.flush()
                 try:
                     await self._store.write(*(write for contact in contacts for write in self._closing_of(contact)))
                 except Unavailable as exc:

@@ -32,7 +32,7 @@ from cti.events import CallFact, Fact
 from cti.ids import AgentId, CallId, CustomerId
 from cti.pop import IvrAnswer
 from cti.requests import ContactSheet, ContactStep
-from cti.store import Write, metadata
+from cti.store import metadata
 from cti.store.upsert import upsert
 from cti.wire import fact_from_json, to_json
 from voc.contact import Contact, OfferLine
@@ -246,15 +246,10 @@ def row_of(contact: Contact, closed_at: float | None = None) -> dict[str, Any]:
     }
 
 
-def step_write(call: CallId, seq: int, fact: CallFact) -> Write:
-    """The write of one step."""
-    return KEEP_STEP, {
-        "call": call,
-        "seq": seq,
-        "at": fact.at,
-        "kind": type(fact).__name__,
-        "body": to_json(fact).decode(),
-    }
+def step_row(call: CallId, seq: int, fact: CallFact) -> dict[str, Any]:
+    """One step as a row of `voc_step`."""
+    body = to_json(fact).decode()
+    return {"call": call, "seq": seq, "at": fact.at, "kind": type(fact).__name__, "body": body}
 
 
 def fact_of(body: str) -> Fact:

@@ -13,7 +13,7 @@ from tests.voc.life import CALL, answered_call
 from tests.voc.record import Record, abandoned
 from voc.commands import app
 from voc.contact import contact_of
-from voc.store import KEEP_CONTACT, row_of, step_write
+from voc.store import KEEP_CONTACT, KEEP_STEP, row_of, step_row
 
 T = 1_800_000_000.0
 runner = CliRunner()
@@ -32,8 +32,8 @@ def config(tmp_path: Path) -> Path:
 def keep_answered_call(config: Path) -> None:
     async def keep() -> None:
         async with open_store(f"sqlite:///{config.parent}/o.db") as store:
-            steps = [step_write(CALL, seq, fact) for seq, fact in enumerate(answered_call())]
-            await store.write((KEEP_CONTACT, row_of(contact_of(CALL, answered_call()), T + 110)), *steps)
+            steps = [step_row(CALL, seq, fact) for seq, fact in enumerate(answered_call())]
+            await store.write((KEEP_CONTACT, row_of(contact_of(CALL, answered_call()), T + 110)), (KEEP_STEP, steps))
 
     asyncio.run(keep())
 

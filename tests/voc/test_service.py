@@ -89,6 +89,7 @@ class Floor:
 
     async def rows(self) -> dict[str, Row[Any]]:
         """The contacts as the database has them once all that was told so far is durable."""
+        self.room.flush()
         await self.store.write((DROP_DRAFTS, {"of_call": "nobody's"}))
         return {row.call: row for row in await self.store.read(select(contact_table))}
 
