@@ -82,7 +82,9 @@ class CustomersRoom:
         if caller is not None and caller.number.raw == fact.ani:
             return
         number = read_number(fact.ani, self._hall.settings.caller.region)
-        caller = Caller(fact.call, number, Known(number.is_withheld))
+        # A proof outlives the number: what the caller or an agent said stays true when the network corrects itself.
+        proof = caller.known.proof if caller is not None else None
+        caller = Caller(fact.call, number, Known(number.is_withheld, proof=proof))
         self._keep(caller)
         if number.is_withheld:
             self._tell(caller)

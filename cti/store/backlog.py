@@ -37,11 +37,11 @@ class Entry:
 
     __slots__ = ("at", "is_running", "is_withdrawn", "rows", "runs", "waiter")
 
-    def __init__(self, runs: list[Run], at: float) -> None:
+    def __init__(self, runs: list[Run], at: float, waiter: asyncio.Future[None] | None) -> None:
         self.runs = runs
         self.rows = len(runs[0][1]) if len(runs) == 1 else sum(len(rows) for _, rows in runs)
         self.at = at
-        self.waiter: asyncio.Future[None] | None = None
+        self.waiter = waiter
         self.is_running = False
         self.is_withdrawn = False
 
@@ -56,6 +56,7 @@ class Backlog:
         self._limit = limit
         self._patience_s = patience_s
         self._lock = threading.Lock()
+        self._fresh: list[Entry] = []  # of this turn of the loop; the writer does not see them yet
         self._waiting: deque[Entry] = deque()
         self._held: Sequence[Entry] = ()
         self._is_idle = True
@@ -70,29 +71,34 @@ class Backlog:
         """Loop: submit and wait until durable. Raises Unavailable, or the database's refusal."""
         if self._outstanding >= self._limit:
             await self._wait_for_room()
-        entry = Entry(runs, self._loop.time())
-        entry.waiter = self._loop.create_future()
-        self._submit(entry)
-        await entry.waiter
+        if runs:
+            waiter = self._loop.create_future()
+            self._submit(Entry(runs, self._loop.time(), waiter))
+            await waiter
 
     def write_soon(self, runs: list[Run]) -> None:
         """Loop: submit and go on. Raises Unavailable when `limit` rows are outstanding already."""
         if self._outstanding >= self._limit:
             TURNED_AWAY.inc()
             raise Unavailable("database", f"{self._outstanding} rows are waiting to be written", self._away_since)
-        self._submit(Entry(runs, self._loop.time()))
+        if runs:
+            self._submit(Entry(runs, self._loop.time(), None))
 
     def settle(self, entries: Sequence[Entry], errors: dict[Entry, Exception]) -> None:
         """Loop: these entries are done: durable, or refused with the error given."""
         self.say_back()
+        written = 0
         for entry in entries:
             self._outstanding -= entry.rows
-            error = errors.get(entry)
-            if error is not None:
-                REFUSED.inc()
+            waiter = entry.waiter
+            if errors and entry in errors:
+                _refuse(entry, errors[entry])
             elif not entry.is_withdrawn:
-                ROWS.inc(entry.rows)
-            _resolve(entry, error)
+                written += entry.rows
+                if waiter is not None and not waiter.done():
+                    waiter.set_result(None)
+        ROWS.inc(written)
+        REFUSED.inc(len(errors))
         OUTSTANDING.set(self._outstanding)
         if self._room and self._outstanding < self._limit:
             self._open_room()
@@ -114,6 +120,7 @@ class Backlog:
 
     def close(self) -> None:
         """Loop: nothing more is taken; the writer finishes what is waiting and then sees `is_over`."""
+        self._hand_over()
         with self._lock:
             self._is_closed = True
         self._wake()
@@ -125,17 +132,24 @@ class Backlog:
             self._held = ()
             self._waiting.clear()
         for entry in left:
-            _resolve(entry, Unavailable("database", "the store was closed before this was written"))
+            _refuse(entry, Unavailable("database", "the store was closed before this was written"))
         self._open_room()
         return sum(entry.rows for entry in left if not entry.is_withdrawn)
 
     def _submit(self, entry: Entry) -> None:
-        with self._lock:
-            if self._is_closed:
-                raise Unavailable("database", "the store is closed")
-            self._waiting.append(entry)
-            wakes, self._is_idle = self._is_idle, False
+        if self._is_closed:
+            raise Unavailable("database", "the store is closed")
+        if not self._fresh:
+            # At the end of this turn of the loop: who else writes in this turn shares the group.
+            self._loop.call_soon(self._hand_over)
+        self._fresh.append(entry)
         self._outstanding += entry.rows
+
+    def _hand_over(self) -> None:
+        with self._lock:
+            self._waiting.extend(self._fresh)
+            wakes, self._is_idle = self._is_idle, False
+        self._fresh.clear()
         if wakes:
             self._wake()
 
@@ -170,7 +184,7 @@ class Backlog:
             for entry in late:
                 entry.is_withdrawn = True
         for entry in late:
-            _resolve(entry, Unavailable("database", f"could not be written within {self._patience_s:g} s"))
+            _refuse(entry, Unavailable("database", f"could not be written within {self._patience_s:g} s"))
         self._loop.call_later(_CHECK_S, self._lose_patience)
 
     # --- the writer ---
@@ -230,13 +244,8 @@ def runs_of(entries: Sequence[Entry]) -> Iterator[Run]:
         yield key, rows
 
 
-def _resolve(entry: Entry, error: Exception | None) -> None:
-    waiter = entry.waiter
-    if waiter is None:
-        if error is not None:
-            log.error("a write nobody waits for failed", rows=entry.rows, error=str(error))
-    elif not waiter.done():
-        if error is not None:
-            waiter.set_exception(error)
-        else:
-            waiter.set_result(None)
+def _refuse(entry: Entry, error: Exception) -> None:
+    if entry.waiter is None:
+        log.error("a write nobody waits for failed", rows=entry.rows, error=str(error))
+    elif not entry.waiter.done():
+        entry.waiter.set_exception(error)

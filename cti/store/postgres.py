@@ -85,13 +85,11 @@ class PostgresStore:
 
     async def write(self, *writes: Write) -> None:
         """Carry out these writes in one transaction; returns when they are durable."""
-        if writes:
-            await self._backlog.write(_runs(writes))
+        await self._backlog.write(_runs(writes))
 
     def write_soon(self, *writes: Write) -> None:
         """The same without waiting."""
-        if writes:
-            self._backlog.write_soon(_runs(writes))
+        self._backlog.write_soon(_runs(writes))
 
     async def point(self, statement: Select[Any], parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
         """A few rows by key."""

@@ -6,7 +6,7 @@ in the loop, and a statement that would scan a table is refused at its first use
 
 import asyncio
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -45,15 +45,13 @@ class SqliteStore:
         """`sqlite`."""
         return "sqlite"
 
-    async def write(self, *writes: Write) -> None:
+    def write(self, *writes: Write) -> Coroutine[Any, Any, None]:
         """Carry out these writes in one transaction; returns when they are durable."""
-        if writes:
-            await self._writer.backlog.write(self._runs(writes))
+        return self._writer.backlog.write(self._runs(writes))
 
     def write_soon(self, *writes: Write) -> None:
         """The same without waiting."""
-        if writes:
-            self._writer.backlog.write_soon(self._runs(writes))
+        self._writer.backlog.write_soon(self._runs(writes))
 
     async def point(self, statement: Select[Any], parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
         """A few rows by key, read in the loop. Raises ValueError for a statement that scans a table."""
@@ -96,7 +94,7 @@ class SqliteStore:
     def _runs(self, writes: Sequence[Write]) -> list[Run]:
         runs: list[Run] = []
         for statement, parameters in writes:
-            if isinstance(parameters, Mapping):
+            if type(parameters) is dict or isinstance(parameters, Mapping):
                 text, values = self._book.find(statement, tuple(parameters)).bind(parameters)
                 runs.append((text, [values]))
                 continue

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import BindParameter, Executable, Row, Select
+from sqlalchemy import BindParameter, Executable, Float, Row, Select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine.result import result_tuple
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -17,6 +17,7 @@ _DIALECT = sqlite.dialect(paramstyle="qmark")
 _KEPT = 1024
 
 Values = tuple[Any, ...]
+Processor = Callable[[Any], Any]
 Reader = Callable[[Mapping[str, Any]], Any]
 
 
@@ -32,7 +33,7 @@ class Prepared:
         self._is_expanding = any(bind.expanding or bind.literal_execute for bind in compiled.binds.values())
         self._values = _values_reader(compiled, frozenset(names))
         self._make_row: Callable[[Values], Row[Any]] | None = None
-        self._processors: tuple[tuple[int, Callable[[Any], Any]], ...] = ()
+        self._processors: tuple[tuple[int, Processor], ...] = ()
         if isinstance(statement, Select):
             self._make_row, self._processors = _row_maker(statement)
 
@@ -86,13 +87,28 @@ class StatementBook:
 
 def _values_reader(compiled: SQLCompiler, names: frozenset[str]) -> Callable[[Mapping[str, Any]], Values]:
     order = tuple(compiled.positiontup or ())
-    processed = any(_bind_processor(compiled.binds[name]) for name in order)
-    if len(order) > 1 and not processed and names.issuperset(order):
-        return itemgetter(*order)
+    if len(order) > 1 and names.issuperset(order):
+        return _given_reader(order, [_bind_processor(compiled.binds[name]) for name in order])
     readers = tuple(_reader(compiled, name, name in names) for name in order)
 
     def read(parameters: Mapping[str, Any]) -> Values:
         return tuple([reader(parameters) for reader in readers])
+
+    return read
+
+
+def _given_reader(order: Values, processors: Sequence[Processor | None]) -> Callable[[Mapping[str, Any]], Values]:
+    """The hot path: every value is in the parameters, few need changing."""
+    take = itemgetter(*order)
+    changes = [(place, process) for place, process in enumerate(processors) if process is not None]
+    if not changes:
+        return take
+
+    def read(parameters: Mapping[str, Any]) -> Values:
+        values = list(take(parameters))
+        for place, process in changes:
+            values[place] = process(values[place])
+        return tuple(values)
 
     return read
 
@@ -121,13 +137,16 @@ def _constant_reader(value: Any) -> Reader:
     return (lambda parameters: value(None)) if callable(value) else (lambda parameters: value)
 
 
-def _bind_processor(bind: BindParameter[Any]) -> Callable[[Any], Any] | None:
+def _bind_processor(bind: BindParameter[Any]) -> Processor | None:
+    if isinstance(bind.type, Float) and not bind.type.asdecimal:
+        # SQLAlchemy would call float() on every value; sqlite3 and the column's affinity do what is needed.
+        return None
     return bind.type.dialect_impl(_DIALECT).bind_processor(_DIALECT)
 
 
 def _row_maker(
     statement: Select[Any],
-) -> tuple[Callable[[Values], Row[Any]], tuple[tuple[int, Callable[[Any], Any]], ...]]:
+) -> tuple[Callable[[Values], Row[Any]], tuple[tuple[int, Processor], ...]]:
     columns = list(statement.selected_columns)
     make = result_tuple([str(column.key) for column in columns], [(column,) for column in columns])
     processors = []
