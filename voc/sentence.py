@@ -20,6 +20,7 @@ from cti.events import (
     CallParted,
     CallQueued,
     CallRetrieved,
+    ChannelRenamed,
     EndedBy,
     FlowEnded,
     FlowStarted,
@@ -45,6 +46,15 @@ _ENDED_BY: Mapping[EndedBy, str] = {
     EndedBy.PBX_RESTART: "Asterisk went away with the call",
     EndedBy.UNKNOWN: "The call ended",
 }
+
+
+UNTOLD: frozenset[type[CallFact]] = frozenset((ChannelRenamed,))
+"""What is kept for the record and means nothing to a person."""
+
+
+def tells(kind: type[CallFact]) -> bool:
+    """True when there is a sentence for this kind of step."""
+    return kind in _TELL
 
 
 def step_of(fact: CallFact) -> ContactStep:
@@ -105,6 +115,7 @@ _TELL: Mapping[type[CallFact], Callable[[Any], str]] = {
     CallArrived: _arrived,
     CallerIdChanged: lambda fact: f"The PBX now says {fact.ani or 'a withheld number'} {fact.caller_name}".rstrip(),
     CallerMatched: _matched,
+    CallerIdChanged: lambda fact: f"The caller is known as {fact.ani or 'a withheld number'} now",
     CallerIdentified: lambda fact: f"The caller proved to be customer {fact.customer} by {fact.by}",
     FlowStarted: lambda fact: f"Walks the flow {fact.flow} (version {fact.version})",
     NodeEntered: lambda fact: f"Came to {fact.node}",
