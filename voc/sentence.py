@@ -115,7 +115,6 @@ _TELL: Mapping[type[CallFact], Callable[[Any], str]] = {
     CallArrived: _arrived,
     CallerIdChanged: lambda fact: f"The PBX now says {fact.ani or 'a withheld number'} {fact.caller_name}".rstrip(),
     CallerMatched: _matched,
-    CallerIdChanged: lambda fact: f"The caller is known as {fact.ani or 'a withheld number'} now",
     CallerIdentified: lambda fact: f"The caller proved to be customer {fact.customer} by {fact.by}",
     FlowStarted: lambda fact: f"Walks the flow {fact.flow} (version {fact.version})",
     NodeEntered: lambda fact: f"Came to {fact.node}",
