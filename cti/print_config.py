@@ -25,10 +25,8 @@ class ConfTemplate(Template):
 
 def find_folder() -> Path:
     """The folder of templates. Raises ConfigError when the installation has lost it."""
-    schemes = ("data", sysconfig.get_preferred_scheme("user"), sysconfig.get_default_scheme())
-    installed = {Path(sysconfig.get_path("data", scheme)) for scheme in schemes[1:]} | {
-        Path(sysconfig.get_path("data"))
-    }
+    schemes = (sysconfig.get_default_scheme(), sysconfig.get_preferred_scheme("user"))
+    installed = (Path(sysconfig.get_path("data", scheme)) for scheme in schemes)
     # pyst2 is installed as a package called `asterisk` too, so a folder of that name alone proves nothing.
     for folder in (Path(__file__).parents[1] / "asterisk", *(data / "share/offhook/asterisk" for data in installed)):
         if (folder / _MARK).is_file():
