@@ -1,7 +1,7 @@
 """Bytes from Asterisk's manager interface into frames, in whatever pieces they arrive.
 
-A frame is kept as bytes until somebody looks at it: the reader finds where frames end and what they are called, and
-a dictionary is built only on first access. Promises the same frames for any chunking, repeated headers kept, one bad
+A frame stays bytes: the reader finds where it ends and what it is called, and a header is looked for when somebody
+asks. Promises the same frames for any chunking, repeated headers kept, one bad
 byte costing one character; refuses frames past a size. Knows no socket, no clock and no call.
 """
 
@@ -17,18 +17,29 @@ _EVENT = b"Event: "
 _ACTION_ID = b"\r\nActionID: "
 
 
+class _LineStarts(dict[str, bytes]):
+    """How the line of a header begins; made once for each name our code asks for."""
+
+    def __missing__(self, key: str) -> bytes:
+        start = self[key] = f"\r\n{key}:".encode()
+        return start
+
+
+_LINE_STARTS = _LineStarts()
+
+
 class Frame:
     """One message of the manager interface: an event, or the response to an action.
 
-    Header names are compared as Asterisk writes them (`Uniqueid`, `CommandId`). Bytes that are no UTF-8 become U+FFFD.
+    A header is looked for in the bytes when it is asked for: of a frame of twenty, few are. Names are compared as
+    Asterisk writes them (`Uniqueid`, `CommandId`). Bytes that are no UTF-8 become U+FFFD.
     """
 
-    __slots__ = ("_headers", "_pairs", "event", "raw")
+    __slots__ = ("event", "raw")
 
     def __init__(self, raw: bytes, event: str | None = None) -> None:
         self.raw = raw
-        self._headers: dict[str, str] | None = None
-        self._pairs: list[tuple[str, str]] = []
+        """The message as it came, without the empty line at its end."""
         self.event = self.get("Event") if event is None else event
         """The event's name; empty for a response."""
 
@@ -39,10 +50,17 @@ class Frame:
 
     def get(self, key: str, default: str = "") -> str:
         """The first value of a header, `default` where there is none."""
-        headers = self._headers
-        if headers is None:
-            headers = self._parse()
-        return headers.get(key, default)
+        raw, start = self.raw, _LINE_STARTS[key]
+        if raw.startswith(start[2:]):
+            at = len(start) - 2
+        elif (found := raw.find(start)) >= 0:
+            at = found + len(start)
+        else:
+            return default
+        if raw[at : at + 1] == b" ":
+            at += 1
+        end = raw.find(b"\r\n", at)
+        return (raw[at:end] if end >= 0 else raw[at:]).decode("utf-8", "replace")
 
     def all(self, key: str) -> list[str]:
         """Every value of a repeated header, in order (`Output`, `ChanVariable`, `Variable`)."""
@@ -50,9 +68,12 @@ class Frame:
 
     def items(self) -> list[tuple[str, str]]:
         """Every header with its value, in order, repeated ones too."""
-        if self._headers is None:
-            self._parse()
-        return self._pairs
+        pairs = []
+        for line in self.raw.decode("utf-8", "replace").split("\r\n"):
+            key, colon, value = line.partition(":")
+            if colon:
+                pairs.append((key, value[1:] if value[:1] == " " else value))
+        return pairs
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self.items())
@@ -65,17 +86,6 @@ class Frame:
 
     def __repr__(self) -> str:
         return f"Frame({self.raw!r})"
-
-    def _parse(self) -> dict[str, str]:
-        pairs = self._pairs = []
-        for line in self.raw.decode("utf-8", "replace").split("\r\n"):
-            key, _, value = line.partition(":")
-            pairs.append((key, value[1:] if value[:1] == " " else value))
-        headers = dict(pairs)
-        if len(headers) != len(pairs):
-            headers = dict(reversed(pairs))
-        self._headers = headers
-        return headers
 
 
 class Frames:

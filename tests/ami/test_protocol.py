@@ -73,6 +73,20 @@ def test_no_bytes_break_the_reader(pieces: list[bytes]) -> None:
         assert isinstance(frame.event + frame.response, str)
 
 
+@given(
+    st.lists(
+        st.sampled_from([b"Event", b"A", b"a", b"AA", b":", b" ", b"x", b"\r\n", b"\xc3", b"\xa9", b"\r"]), max_size=25
+    )
+)
+def test_one_header_and_all_headers_agree(pieces: list[bytes]) -> None:
+    """Asking for one header finds what going through all of them finds first, whatever the bytes."""
+    whole = Frame(b"".join(pieces), "")
+    items = whole.items()
+    for key in ("Event", "A", "a", "AA", "x", ""):
+        assert whole.get(key, "none") == next((value for name, value in items if name == key), "none")
+        assert whole.all(key) == [value for name, value in items if name == key]
+
+
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\r\n:"), min_size=1, max_size=20)
 VALUES = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=40)
 
