@@ -25,17 +25,29 @@ QUIET = (
     "--autoplay-policy=user-gesture-required",
 )
 
-# What each page is watched for: notes played, `painted` sent, and when the browser itself says the pop was drawn.
+# What each page is watched for: notes played, frames begun, at which of them a pop came and `painted` was sent (with what
+# the card then said), and when the browser itself says the name was drawn (Element Timing).
 EARS = """
-window.ears = {notes: 0, painted: [], drawn: []};
+window.ears = {notes: 0, frames: 0, came: [], painted: [], drawn: []};
+const frame = () => { window.ears.frames++; requestAnimationFrame(frame); };
+requestAnimationFrame(frame);
 const start = OscillatorNode.prototype.start;
 OscillatorNode.prototype.start = function (...when) { window.ears.notes++; return start.apply(this, when); };
 const send = WebSocket.prototype.send;
 WebSocket.prototype.send = function (text) {
   const said = JSON.parse(text);
-  if (said.type === "painted") window.ears.painted.push({...said, at: performance.now()});
+  const card = document.querySelector("article header")?.textContent;
+  if (said.type === "painted") window.ears.painted.push({...said, frame: window.ears.frames, card});
   return send.call(this, text);
 };
+const handler = Object.getOwnPropertyDescriptor(WebSocket.prototype, "onmessage");
+Object.defineProperty(WebSocket.prototype, "onmessage", {set(hear) {
+  handler.set.call(this, (message) => {
+    const {key, value} = JSON.parse(message.data);
+    if (key === "pop" && value) window.ears.came.push({version: value.version, frame: window.ears.frames});
+    return hear(message);
+  });
+}});
 new PerformanceObserver((seen) => {
   for (const entry of seen.getEntries()) window.ears.drawn.push({name: entry.identifier, at: entry.renderTime});
 }).observe({type: "element", buffered: true});
@@ -92,6 +104,13 @@ async def open_context(browser: Browser, scheme: str = "light") -> BrowserContex
 async def open_page(context: BrowserContext) -> Watched:
     """A new tab."""
     return Watched(await context.new_page())
+
+
+async def until(page: Page, claim: str) -> None:
+    """Wait until this expression is true in the page (`wait_for_function` needs an eval the pages' policy forbids)."""
+    await page.evaluate(
+        f"new Promise((done) => {{ const look = () => {claim} ? done() : requestAnimationFrame(look); look(); }})"
+    )
 
 
 async def axe_violations(page: Page) -> list[str]:

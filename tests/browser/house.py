@@ -30,6 +30,7 @@ from cti.events import (
     CallEnded,
     CallParted,
     CallQueued,
+    ContactClosed,
     EndedBy,
     Fact,
     LegAnswered,
@@ -151,6 +152,14 @@ class House:
     async def rung(self, number: int = 1) -> LegId:
         """The leg of the `number`-th order to ring a phone."""
         return (await self.pbx.wait_for(Rang, number, WAIT_S)).leg
+
+    async def closed(self, call: CallId) -> None:
+        """Wait until the contact's record is complete."""
+        done = asyncio.Event()
+        stop = self.hall.bus.hear(ContactClosed, lambda fact: done.set() if fact.call == call else None)
+        if not any(isinstance(fact, ContactClosed) and fact.call == call for fact in self.heard):
+            await asyncio.wait_for(done.wait(), WAIT_S)
+        stop()
 
     def of(self, kind: type[Fact]) -> list[Fact]:
         """The Facts of one kind so far."""

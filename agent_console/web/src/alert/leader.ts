@@ -9,7 +9,7 @@ interface Claim {
 }
 
 export class Leader {
-  #isLeader = false;
+  #leads: Promise<void> | null = null;
   readonly #tab = crypto.getRandomValues(new Uint32Array(2)).join("-");
   readonly #channel = new BroadcastChannel("offhook-bell");
   readonly #heard = new Map<string, string>();
@@ -17,10 +17,14 @@ export class Leader {
   #onQuiet: (offer: string) => void = () => {};
 
   constructor() {
-    void navigator.locks?.request("offhook-bell", () => {
-      this.#isLeader = true;
-      return new Promise<void>(() => {});
-    });
+    if (navigator.locks !== undefined) {
+      this.#leads = new Promise((lead) => {
+        void navigator.locks.request("offhook-bell", () => {
+          lead();
+          return new Promise<void>(() => {});
+        });
+      });
+    }
     this.#channel.onmessage = (message: MessageEvent<Claim & { quiet?: boolean }>) => {
       const { offer, tab, quiet } = message.data;
       if (quiet === true) return this.#onQuiet(offer);
@@ -31,9 +35,9 @@ export class Leader {
     };
   }
 
-  /** Whether this tab rings for this offer. */
+  /** Whether this tab rings for this offer; may come late, when the tab that rang is closed and this one takes over. */
   async mayRing(offer: string): Promise<boolean> {
-    if (navigator.locks !== undefined) return this.#isLeader;
+    if (this.#leads !== null) return this.#leads.then(() => true);
     this.#channel.postMessage({ offer, tab: this.#tab });
     await new Promise((resolve) => setTimeout(resolve, CLAIM_MS));
     const least = this.#heard.get(offer);
