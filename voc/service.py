@@ -29,7 +29,7 @@ from cti.store import Store, Write
 from voc.catchup import CatchUp
 from voc.cel_source import cel_source
 from voc.contact import Contact
-from voc.history import History, KeepContact, KeepLinkedid, KeepStep, MergeContact, Order
+from voc.history import LINGER_S, History, KeepContact, KeepLinkedid, KeepStep, MergeContact, Order
 from voc.sentence import step_of
 from voc.store import (
     COUNT_FROM_NUMBER,
@@ -115,11 +115,20 @@ class VocRoom:
         finally:
             for stop in stops:
                 stop()
-            self.flush()
-            if self._alarm is not None:
-                self._alarm.cancel()
+            await self._finish()
             if self._source is not None:
                 await self._source.close()
+
+    async def _finish(self) -> None:
+        """Close what only lingers; contacts still being written up are taken up again at the next start."""
+        self.carry_out(self.history.wake(self._hall.clock.now() + LINGER_S))
+        self.flush()
+        if self._alarm is not None:
+            self._alarm.cancel()
+        try:
+            await self._close_waiting()
+        except Unavailable as exc:
+            log.error("contacts stay open until the next start", waiting=len(self._closing), error=str(exc))
 
     async def _restore(self) -> None:
         """Take up the contacts a former process left open."""
@@ -210,22 +219,25 @@ class VocRoom:
         self.carry_out(self.history.wake(self._hall.clock.now()))
 
     async def _close_contacts(self) -> None:
-        """Write what is complete, and tell once it is durable; all that are waiting in one transaction."""
         while True:
             await self._to_close.wait()
             self._to_close.clear()
-            while self._closing:
-                contacts = tuple(self._closing)
-                self.flush()
-                try:
-                    await self._store.write(*(write for contact in contacts for write in self._closing_of(contact)))
-                except Unavailable as exc:
-                    log.error("contacts can't be closed", waiting=len(contacts), error=str(exc))
-                    await asyncio.sleep(RETRY_S)
-                    continue
-                for contact in contacts:
-                    self._closing.popleft()
-                    self._tell_closed(contact)
+            try:
+                await self._close_waiting()
+            except Unavailable as exc:
+                log.error("contacts can't be closed", waiting=len(self._closing), error=str(exc))
+                self._to_close.set()
+                await asyncio.sleep(RETRY_S)
+
+    async def _close_waiting(self) -> None:
+        """Write what is complete, and tell once it is durable; all that are waiting in one transaction."""
+        while self._closing:
+            contacts = tuple(self._closing)
+            self.flush()
+            await self._store.write(*(write for contact in contacts for write in self._closing_of(contact)))
+            for contact in contacts:
+                self._closing.popleft()
+                self._tell_closed(contact)
 
     def _closing_of(self, contact: Contact) -> tuple[Write, ...]:
         row = row_of(contact, closed_at=self._hall.clock.now())

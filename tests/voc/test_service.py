@@ -259,6 +259,19 @@ async def test_a_new_process_goes_on_where_the_old_one_was_killed(url: str) -> N
 
 
 @pytest.mark.asyncio
+async def test_a_clean_stop_closes_what_only_lingers(url: str) -> None:
+    """The call that ended in the last moment is closed; the one being written up stays open for the next start."""
+    async with open_floor(url) as floor:
+        floor.tell(abandoned_call(OLDER))
+        floor.tell(answered_call()[:-1])
+    assert [told.call for told in floor.closed.facts] == [OLDER]
+    async with open_floor(url) as after:
+        rows = await after.rows()
+    assert rows[OLDER].closed_at is not None
+    assert (rows[CALL].closed_at, rows[CALL].outcome) == (None, "answered")
+
+
+@pytest.mark.asyncio
 async def test_what_happened_while_we_were_down_is_filled_in(url: str, tmp_path: Path) -> None:
     """Calls nobody watched, the call that was open when we died, not the doctor's: one contact each, and right."""
     path, record = tmp_path / "offhook.csv", Record()
