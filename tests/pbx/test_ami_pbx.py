@@ -167,8 +167,8 @@ async def test_the_same_leg_never_rings_twice(lonely_lab: Lab) -> None:
         await seen.event("OriginateResponse", Uniqueid=leg("ann"), Response="Failure")
         rows = await seen.client.collect(Action(Verb.CORE_SHOW_CHANNELS))
         assert sorted(row.get("Uniqueid") for row in rows) == [leg("ann"), f"{leg('ann')};2"]
-        await seen.pbx.hang_up(leg("ann"))
-        await seen.event("Hangup", Uniqueid=f"{leg('ann')};2")
+    # Asterisk 22 does not end by itself once it has refused half of a Local channel.
+    lonely_lab.kill()
 
 
 @pytest.mark.asyncio
