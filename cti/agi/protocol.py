@@ -9,6 +9,7 @@ import hmac
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 
 from cti.errors import PeerError
@@ -42,6 +43,8 @@ _SETTABLE = re.compile(
 _GETTABLE = re.compile(
     r"[A-Za-z_][A-Za-z0-9_]{0,79}|SHARED\(OFFHOOK_[A-Z0-9_]{1,40}\)|(?:CHANNEL|CALLERID|TIMEOUT)\([a-z]{1,30}\)"
 )
+# One header a line; the last line has no newline of its own. Read in one go: this is the hot path of every call.
+_HEADER = re.compile(r"^(agi_[a-z0-9_]*): ?([^\n]*)$", re.MULTILINE)
 _REPLY = re.compile(r"(\d{3})([ -])(.*)", re.DOTALL)
 _RESULT = re.compile(r"result=([^\s(]*)(?: \((.*)\))?(?: ?endpos=(\d+))?\s*", re.DOTALL)
 _WITHHELD_NAMES = frozenset(
@@ -99,16 +102,14 @@ def read_opening(block: bytes) -> Opening:
     """The opening in `block` (everything up to the empty line). Raises PeerError when it is none."""
     if len(block) > HEADER_BYTES:
         raise PeerError(f"AGI opening of {len(block)} bytes")
-    lines = block.decode("utf-8", "replace").split("\n")
-    if len(lines) > HEADER_LINES:
-        raise PeerError(f"AGI opening of {len(lines)} lines")
-    headers: dict[str, str] = {}
-    for line in lines:
-        key, colon, value = line.partition(":")
-        if colon and key.startswith("agi_"):
-            headers[key] = value.strip()
-        elif line:
-            raise PeerError("AGI opening with a line that is no agi_ header")
+    text = block.decode("utf-8", "replace").rstrip("\n")
+    lines = text.count("\n") + 1
+    if lines > HEADER_LINES:
+        raise PeerError(f"AGI opening of {lines} lines")
+    found = _HEADER.findall(text)
+    if len(found) != lines:
+        raise PeerError("AGI opening with a line that is no agi_ header")
+    headers: dict[str, str] = dict(found)
     path = headers.get("agi_network_script")
     if path is None:
         raise PeerError("AGI opening without agi_network_script")
@@ -140,7 +141,7 @@ def quote(argument: str) -> str:
 
 def command(verb: str, *arguments: str) -> bytes:
     """One command line. `verb` is ours (`STREAM FILE`); raises ValueError for what can't be sent safely."""
-    line = " ".join((verb, *(quote(argument) for argument in arguments))).encode() + b"\n"
+    line = f"{verb} {' '.join(map(quote, arguments))}\n".encode()
     if len(line) > COMMAND_BYTES:
         raise ValueError(f"an AGI command of {len(line)} bytes; Asterisk cuts at 2048")
     return line
@@ -158,16 +159,26 @@ def wait_for_key(timeout_s: float) -> bytes:
 
 def set_variable(name: str, value: str) -> bytes:
     """SET VARIABLE of a name on our list. Raises ValueError for any other."""
-    if not _SETTABLE.fullmatch(name):
+    if not _is_settable(name):
         raise ValueError(f"not a variable Offhook sets: {name!r}")
     return command("SET VARIABLE", name, value)
 
 
 def get_variable(name: str) -> bytes:
     """GET VARIABLE of a plain name or a harmless function. Raises ValueError for any other."""
-    if not _GETTABLE.fullmatch(name):
+    if not _is_gettable(name):
         raise ValueError(f"not a variable Offhook reads: {name!r}")
     return command("GET VARIABLE", name)
+
+
+@lru_cache(maxsize=256)
+def _is_settable(name: str) -> bool:
+    return _SETTABLE.fullmatch(name) is not None
+
+
+@lru_cache(maxsize=256)
+def _is_gettable(name: str) -> bool:
+    return _GETTABLE.fullmatch(name) is not None
 
 
 def arm(limit_s: float) -> bytes:
@@ -175,6 +186,7 @@ def arm(limit_s: float) -> bytes:
     return b'SET VARIABLE "TIMEOUT(absolute)" "%.3f"\n' % limit_s
 
 
+@lru_cache(maxsize=256)
 def keys(wanted: str) -> str:
     """`wanted` when every character is a key of a telephone. Raises ValueError otherwise."""
     if set(wanted) - set(KEYS):
@@ -202,6 +214,9 @@ class Reply:
         return letter if letter and letter in KEYS else ""
 
 
+BARE_REPLIES = {b"200 result=%d\n" % result: Reply(200, str(result)) for result in range(-1, 128)}
+"""The replies that say nothing but a number, which are nearly all."""
+
 HANGUP = Reply(0)
 """Not a reply: the line HANGUP, with which Asterisk says that the channel is gone."""
 
@@ -212,6 +227,8 @@ def read_reply(lines: Sequence[bytes]) -> Reply | None:
     A 520 may go on over many lines until `520 End of proper usage.`; a 1xx announces that the reply follows.
     """
     first, last = lines[0], lines[-1]
+    if len(lines) == 1 and first in BARE_REPLIES:
+        return BARE_REPLIES[first]
     if len(lines) == 1 and first.startswith(b"200 result="):
         return _result(200, first[4:].decode("utf-8", "replace"))
     if len(lines) > REPLY_LINES:

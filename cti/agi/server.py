@@ -40,10 +40,15 @@ SLACK_S = 1.0
 ANSWER_S = 1.0
 """Longest ANSWER: Asterisk waits up to half a second for the first media."""
 
+_NEVER = float("inf")
 _SWEEP_S = 0.25
 _BACKLOG = 2048
 
 SESSIONS = Counter("offhook_agi_sessions_total", "FastAGI sessions by how they ended", ["how"])
+_ENDED = {
+    how: SESSIONS.labels(how)
+    for how in ("done", "hung_up", "probe", "bad_peer", "failed", "cancelled", "too_many", "not_permitted")
+}
 OPEN = Gauge("offhook_agi_sessions_open", "FastAGI sessions open now")
 
 
@@ -111,7 +116,8 @@ class _Session:
 
     async def expect_silence(self, longest_s: float) -> None:
         """Let the limit outlast a wait for something else than the channel."""
-        await self._fit(longest_s)
+        if not self._is_fit(longest_s):
+            await self._arm(longest_s)
 
     async def set_variable(self, name: str, value: str) -> None:
         """Set a channel variable of our list."""
@@ -140,21 +146,23 @@ class _Session:
             raise PeerError(f"AGI opening of more than {protocol.HEADER_BYTES} bytes") from exc
         except OSError:
             return None
-        self.deadline = float("inf")
+        self.deadline = _NEVER
         self.opening = protocol.read_opening(block)
         return self.opening
 
     async def _order(self, line: bytes, longest_s: float) -> Reply:
-        await self._fit(longest_s)
+        if not self._is_fit(longest_s):
+            await self._arm(longest_s)
         return await self._ask(line, longest_s)
 
-    async def _fit(self, longest_s: float) -> None:
-        """Arm the limit on the channel anew where it would end a step of `longest_s`, or not end it soon enough."""
-        left_s = self._armed_until - time.monotonic()
-        if not longest_s + SLACK_S <= left_s <= longest_s + FIRST_WORD_S:
-            now = time.monotonic()
-            await self._ask(protocol.arm(longest_s + GRACE_S), 0.0)
-            self._armed_until = now + longest_s + GRACE_S
+    def _is_fit(self, longest_s: float) -> bool:
+        """False where the limit on the channel would end a step of `longest_s`, or not end it soon enough."""
+        return longest_s + SLACK_S <= self._armed_until - time.monotonic() <= longest_s + FIRST_WORD_S
+
+    async def _arm(self, longest_s: float) -> None:
+        until = time.monotonic() + longest_s + GRACE_S
+        await self._ask(protocol.arm(longest_s + GRACE_S), 0.0)
+        self._armed_until = until
 
     async def _ask(self, line: bytes, longest_s: float) -> Reply:
         if self._is_over or self._reader.at_eof():
@@ -164,8 +172,17 @@ class _Session:
         self._is_busy = True
         self._transport.write(line)
         self.deadline = time.monotonic() + longest_s + OPENING_S
-        reply = await self._reply()
-        self.deadline = float("inf")
+        try:
+            first = await self._reader.readuntil(b"\n")
+            reply = protocol.BARE_REPLIES.get(first) or await self._whole_reply(first)
+        except (asyncio.IncompleteReadError, OSError) as exc:
+            self._is_over = True
+            if self._is_overdue:
+                raise PeerError("no reply to an AGI command in time") from exc
+            raise self._gone() from exc
+        except asyncio.LimitOverrunError as exc:
+            raise PeerError(f"AGI reply of more than {protocol.REPLY_BYTES} bytes") from exc
+        self.deadline = _NEVER
         self._is_busy = False
         if reply.code == 200 and reply.result != "-1":
             return reply
@@ -174,24 +191,15 @@ class _Session:
             raise self._gone()
         raise PeerError(f"Asterisk refused an AGI command: {reply.code} {reply.text[:80]}")
 
-    async def _reply(self) -> Reply:
-        lines: list[bytes] = []
-        size = 0
-        while size <= protocol.REPLY_BYTES:
-            try:
-                lines.append(await self._reader.readuntil(b"\n"))
-            except (asyncio.IncompleteReadError, OSError) as exc:
-                self._is_over = True
-                if self._is_overdue:
-                    raise PeerError("no reply to an AGI command in time") from exc
-                raise self._gone() from exc
-            except asyncio.LimitOverrunError:
-                break
-            reply = protocol.read_reply(lines)
-            if reply is not None:
-                return reply
+    async def _whole_reply(self, first: bytes) -> Reply:
+        lines = [first]
+        size = len(first)
+        while (reply := protocol.read_reply(lines)) is None:
+            lines.append(await self._reader.readuntil(b"\n"))
             size += len(lines[-1])
-        raise PeerError(f"AGI reply of more than {protocol.REPLY_BYTES} bytes")
+            if size > protocol.REPLY_BYTES:
+                raise PeerError(f"AGI reply of more than {protocol.REPLY_BYTES} bytes")
+        return reply
 
     def _gone(self) -> HungUp:
         if time.monotonic() > self._armed_until:
@@ -246,6 +254,7 @@ class AgiServer:
             log.warning("AGI token is empty: no call is let in", mend="set agi.token_file")
         async with asyncio.TaskGroup() as group:
             self._group = group
+            OPEN.set_function(lambda: len(self._sessions))
             server = await asyncio.start_server(
                 self._accept, self._settings.host, self._settings.port, limit=protocol.HEADER_BYTES, backlog=_BACKLOG
             )
@@ -264,15 +273,14 @@ class AgiServer:
         peer = writer.get_extra_info("peername")
         session = _Session(reader, writer)
         if peer is None or not self._is_permitted(peer[0]):
-            SESSIONS.labels("not_permitted").inc()
+            _ENDED["not_permitted"].inc()
             log.warning("AGI connection refused: address not permitted", peer=peer and peer[0])
             session.abort()
         elif len(self._sessions) >= self._settings.max_sessions or self._group is None:
-            SESSIONS.labels("too_many").inc()
+            _ENDED["too_many"].inc()
             session.close(protocol.GIVE_UP)
         else:
             self._sessions.add(session)
-            OPEN.set(len(self._sessions))
             session.task = self._group.create_task(self._run(session))
 
     def _look_up_permit(self, address: str) -> bool:
@@ -301,8 +309,7 @@ class AgiServer:
         finally:
             session.close(last_word)
             self._sessions.discard(session)
-            OPEN.set(len(self._sessions))
-            SESSIONS.labels(how).inc()
+            _ENDED[how].inc()
 
     async def _serve(self, session: _Session) -> str:
         opening = await session.read_opening()
