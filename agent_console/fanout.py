@@ -55,6 +55,7 @@ class Fanout:
         self._browsers: dict[Browser, None] = {}
         self._of_agent: dict[AgentId, list[Browser]] = {}
         self._broadcast: list[Change] = []
+        self._pushed = 0  # since the last wake; a counter is dear on the way of a pop
 
     def browsers(self) -> list[Browser]:
         """Everybody who is here now."""
@@ -117,6 +118,8 @@ class Fanout:
 
     def wake(self, now: float) -> None:
         """Close those patience has ended with."""
+        PUSHES.inc(self._pushed)
+        self._pushed = 0
         for browser in self.browsers():
             close = browser.session.wake(now)
             if close is not None:
@@ -127,5 +130,5 @@ class Fanout:
 
     def _push(self, browser: Browser, frames: Sequence[bytes]) -> None:
         if frames:
-            PUSHES.inc(len(frames))
+            self._pushed += len(frames)
             browser.socket.push(frames)
