@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from cti.events import CallOffered, OfferRinging, PopPainted, WrapUpEnded
+from cti.events import AgentSignedOut, CallOffered, OfferRinging, PopPainted, WrapUpEnded
 from cti.testing import HungUp, PickedUp
 from tests.browser.chromium import Watched, axe_violations, open_chromium, open_context, open_page, until
 from tests.browser.house import KNOWN, NOBODYS, PASSWORD, SHARED, House, TestCall, open_house
@@ -274,6 +274,27 @@ async def test_a_wrong_password_is_said(house: House, chromium: Browser) -> None
     await expect(watched.page.get_by_role("alert")).to_contain_text("Name and password don't match")
     await expect(watched.page.get_by_label("Password")).to_be_focused()
     await expect(watched.page.get_by_label("Name")).to_have_value("ann")
+
+
+async def test_signing_out_ends_every_tab(house: House, chromium: Browser) -> None:
+    """Signing out takes the agent off the floor, and the other tab says that the session is over."""
+    first = await ready_agent(chromium, house)
+    second = await open_page(first.page.context)
+    await second.page.goto(house.url)
+    await expect(second.page.get_by_text("Connected", exact=True)).to_be_visible()
+    await first.page.get_by_role("button", name="Sign out").click()
+    await expect(first.page.get_by_text("You are signed out.")).to_be_visible()
+    await expect(second.page.get_by_text("Your session has ended.")).to_be_visible()
+    assert len(house.of(AgentSignedOut)) == 1
+
+
+async def test_a_refusal_is_said(house: House, chromium: Browser) -> None:
+    """What the floor refuses is said in words, and the page stays as it was."""
+    watched = await ready_agent(chromium, house)
+    await talking(house, watched.page)
+    await watched.page.get_by_role("button", name="Sign out").click()
+    await expect(watched.page.get_by_role("alert").get_by_role("button", name="Dismiss")).to_be_visible()
+    await expect(watched.page.locator("[data-phase=answered]")).to_be_visible()
 
 
 async def test_the_supervisor_sees_the_floor_live(house: House, chromium: Browser) -> None:

@@ -898,7 +898,7 @@ export interface components {
         };
         /**
          * Resumed
-         * @description Answer to a hello that could be resumed: what was missed follows as `put` and `drop`; the map is kept.
+         * @description Answer to a hello that could be resumed: what was missed came just before as `put` and `drop`; the map is true again.
          */
         readonly Resumed: {
             /** At */
