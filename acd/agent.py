@@ -47,6 +47,7 @@ class Agent:
     offer: OfferId | None = None
     queue: QueueId | None = None
     wrap_up_until: float | None = None
+    ani: str = ""
 
     @property
     def id(self) -> AgentId:
@@ -81,6 +82,7 @@ class Agent:
         if activity is Activity.IDLE:
             self.idle_since = now
             self.call = self.offer = self.queue = self.wrap_up_until = None
+            self.ani = ""
 
     def line(self) -> AgentLine:
         """The wallboard's line of this agent."""
@@ -97,4 +99,5 @@ class Agent:
             offer=self.offer,
             queue=self.queue,
             wrap_up_until=self.wrap_up_until,
+            ani=self.ani,
         )

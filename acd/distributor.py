@@ -89,7 +89,7 @@ class Distributor:
             agent.phone, agent.availability, agent.reason = line.phone, line.availability, line.reason
             agent.activity, agent.since, agent.idle_since = line.activity, line.since, line.since
             agent.call, agent.offer, agent.queue = line.call, line.offer, line.queue
-            agent.wrap_up_until = line.wrap_up_until
+            agent.wrap_up_until, agent.ani = line.wrap_up_until, line.ani
             if agent.wrap_up_until is not None:
                 self.floor.set_deadline(agent.wrap_up_until, agent.id)
             if agent.activity is Activity.TALKING and agent.call is not None:

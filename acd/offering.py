@@ -71,7 +71,7 @@ class Offering:
         )
         self.set_offer(offer)
         agent.move(Activity.OFFERED, now)
-        agent.call, agent.offer, agent.queue = contact.call, offer.offer, contact.queue
+        agent.call, agent.offer, agent.queue, agent.ani = contact.call, offer.offer, contact.queue, contact.ani
         self._floor.touch(agent)
         self._floor.put(replace(contact, offered_to=agent.id))
         return CallOffered(

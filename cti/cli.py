@@ -158,14 +158,33 @@ def main() -> None:
             err.print(f"the commands of {point.name!r} can't be loaded: {exc}", style="yellow", markup=False)
     try:
         app()
-    except ConfigError as exc:
+    except CtiError as exc:
+        sys.exit(_told(exc))
+    except BaseExceptionGroup as group:
+        ours = _ours_in(group)
+        if ours is None:
+            raise
+        sys.exit(_told(ours))
+
+
+def _ours_in(group: BaseExceptionGroup) -> CtiError | None:
+    """The error of ours that a group of tasks ended with, where that is all it holds."""
+    ours, others = group.split(CtiError)
+    if ours is None or others is not None:
+        return None
+    first = ours.exceptions[0]
+    return _ours_in(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+def _told(exc: CtiError) -> int:
+    """Say what is wrong and how to mend it; the exit status: 2 for the operator's mistakes, 1 for everything else."""
+    if isinstance(exc, ConfigError):
         err.print(f"{len(exc.findings)} mistake(s) in the configuration:", style="bold red")
         for finding in exc.findings:
             err.print(f"  {finding}", markup=False, highlight=False)
-        sys.exit(2)
-    except CtiError as exc:
-        err.print(str(exc), markup=False, highlight=False, style="red")
-        sys.exit(1)
+        return 2
+    err.print(str(exc), markup=False, highlight=False, style="red")
+    return 1
 
 
 if __name__ == "__main__":

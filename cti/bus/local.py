@@ -32,6 +32,7 @@ class LocalBus:
         self._ears: list[tuple[tuple[type[Fact], ...], Ear]] = []
         self._ears_of: dict[type[Fact], tuple[Ear, ...]] = {}
         self._answerers: dict[type[object], Callable[[Any], Awaitable[object]]] = {}
+        self._counts: dict[type[Fact], Counter] = {}
         self._line: deque[Fact] = deque()
         self._telling = False
 
@@ -49,7 +50,7 @@ class LocalBus:
 
     def _tell(self, fact: Fact) -> None:
         kind = type(fact)
-        FACTS.labels(kind.__name__).inc()
+        self._count(kind)
         for ear in self._who_hears(kind):
             try:
                 ear(fact)
@@ -63,6 +64,12 @@ class LocalBus:
             ears = tuple(ear for kinds, ear in self._ears if issubclass(kind, kinds))
             self._ears_of[kind] = ears
         return ears
+
+    def _count(self, kind: type[Fact]) -> None:
+        count = self._counts.get(kind)
+        if count is None:  # looking a label up costs more than telling
+            count = self._counts[kind] = FACTS.labels(kind.__name__)
+        count.inc()
 
     def hear(self, kinds: type[FactT] | tuple[type[FactT], ...], ear: Callable[[FactT], None]) -> Callable[[], None]:
         """Call `ear` with every Fact of these kinds from now on."""

@@ -172,7 +172,7 @@ def test_an_unknown_caller_gives_an_account_number_and_is_known(house: House) ->
     """A number nobody has: the caller keys an account number and the right record pops; the digits are in no row."""
     ann = house.agent("ann")
     house.phone("a1", answers=0.3)
-    caller = house.caller(ani="+13105550999", keys=[(1.5, "1"), (2.0, "40002#")], talk_s=9.0)
+    caller = house.caller(ani="+13105550999", keys=[(1.5, "1"), (2.0, "40002#")], talk_s=9.0, keys_by="info")
     pop = ann.wait_phase("answered")
     assert (pop["profile"]["name"], pop["candidates"][0]["reason"]) == ("Hugo Rossi", "gave account number")
     caller.wait()
