@@ -72,7 +72,9 @@ class Agent:
         """Note what the agent wants from now on."""
         if availability is Availability.READY and self.activity is Activity.IDLE:
             self.idle_since = now
-        self.availability, self.reason, self.since = availability, reason, now
+        self.availability, self.reason = availability, reason
+        if self.activity is Activity.IDLE:  # while busy, what is happening is what the time is told of
+            self.since = now
 
     def move(self, activity: Activity, now: float) -> None:
         """Note what is happening now. Raises ValueError for a move the table does not have."""

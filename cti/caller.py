@@ -81,3 +81,4 @@ class PastContact:
     note: str
     talk_s: float
     csat: int | None = None
+    customer: CustomerId | None = None

@@ -64,7 +64,7 @@ def run(config: ConfigFile = None) -> None:
 @app.command()
 def demo(
     port: Annotated[int, typer.Option(help="Port of the console.")] = 8088,
-    calls_per_minute: Annotated[float, typer.Option("--rate", min=1, max=600, help="Calls a minute, on average.")] = 20,
+    calls_per_minute: Annotated[float, typer.Option("--rate", min=1, max=600, help="Calls a minute, on average.")] = 8,
     customers: Annotated[
         int, typer.Option(min=50, max=200_000, help="Size of the company, when it is founded.")
     ] = 2000,

@@ -39,7 +39,7 @@ class NotReadyReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AgentLine:
-    """One agent now. `since` is when availability or activity last changed (Unix seconds)."""
+    """One agent now. `since` is when what she is in now began: the activity, or idle the availability (Unix seconds)."""
 
     agent: AgentId
     name: str

@@ -161,10 +161,14 @@ class ReadDraft(Request[Draft]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecentContacts(Request[tuple[PastContact, ...]]):
-    """voc: this customer's latest contacts, newest first, at most `limit`; `ani_e164` finds those of an unknown caller."""
+    """voc: this customer's latest contacts, newest first, at most `limit`; `ani_e164` adds those of nobody from the number.
+
+    With `anyone` those of every customer who called from the number, for a number several share.
+    """
 
     customer: CustomerId | None = None
     ani_e164: str = ""
+    anyone: bool = False
     limit: int = 5
     but_not: CallId | None = None
 

@@ -15,11 +15,13 @@ class LookUp:
     """Order: ask for the customer's profile and latest contacts; the answers come back as ProfileRead and HistoryRead.
 
     `customer` None: only the contacts of the number. `ani_e164` "": only those of the customer.
+    `anyone`: the contacts of everybody who called from the number.
     """
 
     call: CallId
     customer: CustomerId | None
     ani_e164: str
+    anyone: bool = False
     limit: int = HISTORY
 
 

@@ -169,6 +169,8 @@ class PopBuilder:
                 return LookUp(fact.call, customer, fact.ani_e164)
             case MatchKind.LIKELY if customer is not None:
                 return LookUp(fact.call, customer, "")
+            case MatchKind.SHARED if fact.ani_e164:
+                return LookUp(fact.call, None, fact.ani_e164, anyone=True)
             case MatchKind.UNKNOWN if fact.ani_e164:
                 return LookUp(fact.call, None, fact.ani_e164)
         return None

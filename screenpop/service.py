@@ -75,7 +75,11 @@ class ScreenpopRoom:
     async def _read_history(self, order: LookUp) -> None:
         history: tuple[PastContact, ...] = ()
         request = RecentContacts(
-            customer=order.customer, ani_e164=order.ani_e164, limit=order.limit, but_not=order.call
+            customer=order.customer,
+            ani_e164=order.ani_e164,
+            anyone=order.anyone,
+            limit=order.limit,
+            but_not=order.call,
         )
         try:
             history = await self._hall.bus.ask(request, LOOK_UP_S)

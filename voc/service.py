@@ -45,6 +45,7 @@ from voc.store import (
     KEEP_STEP,
     MOVE_LINKEDIDS,
     MOVE_STEPS,
+    RECENT_OF_ANYONE,
     RECENT_OF_CUSTOMER,
     RECENT_OF_NUMBER,
     clean,
@@ -264,7 +265,8 @@ class VocRoom:
             rows = await self._store.point(RECENT_OF_CUSTOMER, {"customer": request.customer, **most})
             found += map(past_contact, rows)
         if request.ani_e164:
-            rows = await self._store.point(RECENT_OF_NUMBER, {"ani_e164": request.ani_e164, **most})
+            whose = RECENT_OF_ANYONE if request.anyone else RECENT_OF_NUMBER
+            rows = await self._store.point(whose, {"ani_e164": request.ani_e164, **most})
             found += map(past_contact, rows)
         found.sort(key=lambda contact: contact.at, reverse=True)
         return tuple(found[: request.limit])

@@ -187,6 +187,12 @@ RECENT_OF_NUMBER = (
     .order_by(contact_table.c.arrived_at.desc())
     .limit(bindparam("most", type_=Integer))
 )
+RECENT_OF_ANYONE = (
+    select(contact_table)
+    .where(contact_table.c.ani_e164 == bindparam("ani_e164"), contact_table.c.call != bindparam("but_not"))
+    .order_by(contact_table.c.arrived_at.desc())
+    .limit(bindparam("most", type_=Integer))
+)
 COUNT_FROM_NUMBER = (
     select(contact_table.c.customer, func.count().label("times"))
     .where(
@@ -271,6 +277,7 @@ def past_contact(row: Row[Any]) -> PastContact:
         note=row.note,
         talk_s=row.talk_s,
         csat=row.csat,
+        customer=None if row.customer is None else CustomerId(row.customer),
     )
 
 

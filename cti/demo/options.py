@@ -10,7 +10,7 @@ class DemoOptions:
 
     folder: Path = Path(".run/demo")
     console_port: int = 8088
-    calls_per_minute: float = 20.0
+    calls_per_minute: float = 8.0
     customers: int = 2000
     for_s: float | None = None
     as_json: bool = False

@@ -35,6 +35,9 @@ DRAIN_S = 12.0
 SETTLE_S = 15.0
 """Seconds a timed demo may take, after its end, until the last wrap-up is written."""
 
+TIMED_PACE = 0.4
+"""In a timed demo callers talk shorter by this, and come as much faster."""
+
 HEAD_START_S = 15.0
 """Seconds the robots leave to a person who has just gone ready."""
 
@@ -66,9 +69,8 @@ class Show:
             await self._synced.wait()
             robots = [group.create_task(self._keep_robot(agent)) for agent, _, _ in AGENTS]
             for_s = self._options.for_s
-            calling = group.create_task(
-                self.traffic.run(self._options.calls_per_minute, pace=1.0 if for_s is None else 0.4)
-            )
+            pace = 1.0 if for_s is None else TIMED_PACE
+            calling = group.create_task(self.traffic.run(self._options.calls_per_minute / pace, pace))
             if for_s is None:
                 await stop.wait()
             else:

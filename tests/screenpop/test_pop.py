@@ -160,12 +160,12 @@ def test_lookups_start_with_the_match_not_with_the_offer() -> None:
     [
         (matched(MatchKind.LIKELY), [LookUp(CALL, C1, "")]),
         (matched(MatchKind.UNKNOWN), [LookUp(CALL, None, ANI)]),
-        (matched(MatchKind.SHARED, C1, C2), []),
+        (matched(MatchKind.SHARED, C1, C2), [LookUp(CALL, None, ANI, anyone=True)]),
         (replace(matched(MatchKind.WITHHELD), ani="", ani_e164=""), []),
     ],
 )
 def test_nothing_is_looked_up_that_could_be_somebody_elses(match: CallerMatched, expected: list[LookUp]) -> None:
-    """A likely customer's own, an unknown number's own, and nothing for shared and withheld ones."""
+    """A likely customer's own, a number's own (a shared one's of everybody, each told whose), nothing withheld."""
     assert lookups(tell(PopBuilder(SITE), arrived(), match)) == expected
 
 

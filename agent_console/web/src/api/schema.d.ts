@@ -129,7 +129,7 @@ export interface components {
         readonly Activity: "idle" | "offered" | "talking" | "wrap_up";
         /**
          * AgentLine
-         * @description One agent now. `since` is when availability or activity last changed (Unix seconds).
+         * @description One agent now. `since` is when what she is in now began: the activity, or idle the availability (Unix seconds).
          */
         readonly AgentLine: {
             readonly activity: components["schemas"]["Activity"];
@@ -654,6 +654,11 @@ export interface components {
              * @default null
              */
             readonly csat: number | null;
+            /**
+             * Customer
+             * @default null
+             */
+            readonly customer: string | null;
             /** Direction */
             readonly direction: string;
             /** Disposition */
