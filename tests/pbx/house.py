@@ -5,24 +5,23 @@ The referee is Asterisk's record (CEL): `House.verdict` is what `offhook call au
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
-from websockets.sync.client import ClientConnection, connect
 
 from cti.demo.lab import PHONE_ADDRESS, TRUNK_CONTEXTS, AsteriskProgram, Lab, LabPhone, LabPorts, speech_commands
+from tests.pbx.desk import PASSWORD, Desk
 from tests.pbx.sipp import SippCaller, SippPhone, free_port, wait_until
 
 REPOSITORY = Path(__file__).parents[2]
@@ -49,8 +48,6 @@ agents:
   ann: {name: Ann Archer, phone: PJSIP/a1, skills: [sales]}
   bob: {name: Bob Baker, phone: PJSIP/a2, skills: [sales, support]}
 """
-
-PASSWORD = "correct horse"
 
 
 def found_template(folder: Path) -> Path:
@@ -114,6 +111,11 @@ sox = {json.dumps(sox)}
 """
         )
 
+    def reach_pbx_through(self, port: int) -> None:
+        """Let the daemon find the manager interface at this port: something stands between. Before it starts."""
+        file = self.folder / "offhook.toml"
+        file.write_text(file.read_text().replace(f"port = {self.lab.ports.ami}\n", f"port = {port}\n", 1))
+
     # --- life ------------------------------------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
@@ -151,11 +153,21 @@ sox = {json.dumps(sox)}
             return False
         return answer.status_code == 200 and answer.json()["parts"].get("pbx", {}).get("is_up", False) is True
 
-    def kill_daemon(self) -> None:
-        """kill -9."""
+    def kill_daemon(self) -> float:
+        """kill -9; when it was (Unix seconds)."""
         assert self._daemon is not None
+        killed_at = time.time()
         self._daemon.kill()
         self._daemon.wait()
+        return killed_at
+
+    def stop_daemon(self) -> float:
+        """SIGTERM, as an operator; seconds until it is gone."""
+        assert self._daemon is not None
+        began = time.monotonic()
+        self._daemon.terminate()
+        assert self._daemon.wait(30) == 0, self.daemon_log()[-3000:]
+        return time.monotonic() - began
 
     def freeze_daemon(self) -> None:
         """SIGSTOP: accepts connections, answers nothing."""
@@ -178,7 +190,7 @@ sox = {json.dumps(sox)}
 
     # --- people ----------------------------------------------------------------------------------------------------
 
-    def agent(self, name: str, is_ready: bool = True) -> "Desk":
+    def agent(self, name: str, is_ready: bool = True) -> Desk:
         """An agent at her console, signed in and ready."""
         desk = Desk(self.base_url, name)
         self._open.append(desk)
@@ -218,6 +230,19 @@ sox = {json.dumps(sox)}
             for row in rows
         ]
 
+    def steps(self, kind: str) -> list[dict[str, Any]]:
+        """The Facts of this kind in the contacts' steps, oldest first."""
+
+        def found() -> list[dict[str, Any]] | None:
+            with sqlite3.connect(f"file:{self.folder / 'offhook.db'}?mode=ro", uri=True) as link:
+                rows = link.execute("select body from voc_step where kind = ? order by at", (kind,)).fetchall()
+            link.close()
+            return [json.loads(row[0])["body"] for row in rows] or None
+
+        seen = wait_until(found, 10.0, every_s=0.05)
+        assert seen is not None, f"no {kind} in any contact's steps"
+        return seen
+
     def contact(self, nth: int = -1, closed: bool = True, timeout_s: float = 15.0) -> Mapping[str, Any]:
         """One contact, when it is closed."""
 
@@ -236,7 +261,7 @@ sox = {json.dumps(sox)}
         seen = wait_until(lambda: len(self.contacts()) >= count or None, timeout_s, every_s=0.05)
         assert seen, f"{len(self.contacts())} contacts instead of {count}"
 
-    def wait_until_waiting(self, supervisor: "Desk", count: int, timeout_s: float = 20.0) -> None:
+    def wait_until_waiting(self, supervisor: Desk, count: int, timeout_s: float = 20.0) -> None:
         """Until this many callers wait in queues."""
         supervisor.wait(lambda view: sum(key.startswith("waiting/") for key in view) == count, timeout_s)
 
@@ -247,6 +272,23 @@ sox = {json.dumps(sox)}
     def channels(self) -> list[str]:
         """The channels that are up now."""
         return [line for line in self.lab.console("core show channels concise").splitlines() if "!" in line]
+
+    def rtp_received(self) -> dict[str, int]:
+        """How many packets of speech Asterisk has received from each SIP channel that is up."""
+        said = self.lab.console("pjsip show channelstats")
+        found = re.findall(r"(\S+)\s+\d\d:\d\d:\d\d\s+\S+\s+(\d+)", said)
+        return {channel: int(count) for channel, count in found}
+
+    def assert_speech_flows(self, legs: int) -> None:
+        """At least this many SIP channels are up, and from each of them speech still comes in."""
+        before = self.rtp_received()
+        assert len(before) >= legs, before
+
+        def has_grown() -> bool | None:
+            now = self.rtp_received()
+            return all(now.get(channel, 0) > count for channel, count in before.items()) or None
+
+        assert wait_until(has_grown, 10.0, every_s=0.2), f"{before} and later {self.rtp_received()}"
 
     def assert_sound(self, contacts: int) -> None:
         """Exactly this many contacts, one for every call in Asterisk's record, each right; no channel left."""
@@ -260,112 +302,6 @@ sox = {json.dumps(sox)}
         assert wait_until(sound, 20.0, every_s=1.0), (
             f"{self.verdict()} {[(r['call'], r['outcome'], r['closed_at']) for r in self.contacts()]}"
         )
-
-
-class Desk:
-    """Somebody at a console, over the real HTTP and WebSocket; paints every pop at once. `view` is the flat map."""
-
-    def __init__(self, base_url: str, name: str, client: str = "browser") -> None:
-        self.name = name
-        self.view: dict[str, Any] = {}
-        self.pops: list[dict[str, Any]] = []
-        self.answers: dict[str, dict[str, Any]] = {}
-        self.painted_at: dict[str, float] = {}
-        self._base_url = base_url
-        self._client = client
-        self._number = 0
-        answer = httpx.post(
-            f"{base_url}/api/sign-in",
-            json={"name": name, "password": PASSWORD},
-            headers={"Origin": base_url},
-            timeout=10,
-        )
-        assert answer.status_code == 200, answer.text
-        self._cookie = "; ".join(f"{key}={value}" for key, value in answer.cookies.items())
-        self._socket: ClientConnection | None = None
-        self._sockets = ExitStack()
-        self.connect()
-
-    def connect(self) -> None:
-        """Open the socket (again) and wait for the snapshot."""
-        headers = {"Cookie": self._cookie, "Origin": self._base_url}
-        self.view = {}
-        address = self._base_url.replace("http", "ws", 1) + "/ws"
-        self._socket = self._sockets.enter_context(connect(address, additional_headers=headers))
-        self._send({"type": "hello", "client": self._client, "epoch": None, "seq": 0})
-        threading.Thread(target=self._listen, args=(self._socket,), daemon=True).start()
-        self.wait(lambda view: "me" in view)
-
-    def do(self, **action: Any) -> dict[str, Any]:
-        """Press a button and wait for the answer."""
-        self._number += 1
-        number = str(self._number)
-        self._send({"type": "do", "id": number, "action": action})
-        answer = wait_until(lambda: self.answers.get(number), 10.0)
-        assert answer is not None, f"no answer to {action}"
-        return answer
-
-    def wait(self, wanted: Callable[[dict[str, Any]], bool], timeout_s: float = 20.0) -> dict[str, Any]:
-        """Until the view is as wanted."""
-
-        def is_so() -> bool | None:
-            try:
-                return wanted(self.view) or None
-            except (KeyError, TypeError):
-                return None
-
-        assert wait_until(is_so, timeout_s), f"{self.name} sees {json.dumps(self.view)[:3000]}"
-        return self.view
-
-    def wait_phase(self, phase: str, timeout_s: float = 20.0) -> dict[str, Any]:
-        """Until the pop on screen is in this phase; the pop."""
-        return dict(self.wait(lambda view: view["pop"]["phase"] == phase, timeout_s)["pop"])
-
-    def wait_idle(self, timeout_s: float = 20.0) -> None:
-        """Until nothing is on the desk."""
-        self.wait(lambda view: view["me"]["line"]["activity"] == "idle", timeout_s)
-
-    def finish(self, disposition: str = "resolved", note: str = "") -> None:
-        """Write the contact up."""
-        pop = self.wait_phase("wrap_up")
-        answer = self.do(name="finish", call=pop["call"], disposition=disposition, note=note)
-        assert answer["type"] == "done", answer
-
-    def disconnect(self) -> None:
-        """Close the socket, as a browser that is closed."""
-        if self._socket is not None:
-            self._socket.close()
-
-    def __exit__(self, *whatever: object) -> None:
-        self._sockets.close()
-
-    def _send(self, message: dict[str, Any]) -> None:
-        assert self._socket is not None
-        self._socket.send(json.dumps(message))
-
-    def _listen(self, link: ClientConnection) -> None:
-        try:
-            for text in link:
-                self._take(json.loads(text))
-        except Exception:  # noqa: BLE001 - a closed socket ends the thread, whoever closed it
-            return
-
-    def _take(self, message: dict[str, Any]) -> None:
-        match message["type"]:
-            case "snapshot":
-                self.view = dict(message["view"])
-            case "put":
-                self.view[message["key"]] = message["value"]
-            case "drop":
-                self.view.pop(message["key"], None)
-            case "done" | "refused":
-                self.answers[message["id"]] = message
-        pop = self.view.get("pop")
-        if pop is not None and (not self.pops or self.pops[-1] != pop):
-            self.pops.append(pop)
-            if pop["phase"] == "offered":
-                self.painted_at.setdefault(pop["offer"], time.time())
-                self._send({"type": "painted", "offer": pop["offer"], "version": pop["version"]})
 
 
 def _tcp_port() -> int:
