@@ -39,7 +39,7 @@ def _welcome(screen: Console, stage: Stage, options: DemoOptions, hall: Hall) ->
     screen.print(f"\nOffhook runs on [bold]http://127.0.0.1:{options.console_port}[/bold]\n")
     screen.print(table)
     screen.print(
-        "Sign in as an agent and press Ready: somebody calls within seconds. You take the desk over from the program that\n"
+        "Sign in as an agent and press Ready: somebody calls within seconds. You take the desk over from the program that "
         "works there meanwhile. A second window signed in as [bold]sue[/bold] shows the floor.\n"
         f"Logs: {stage.folder / 'offhook.log'} and {stage.lab.log_file}. "
         + ("" if options.for_s else "End with Ctrl-C.")
