@@ -1,33 +1,15 @@
 """Whole calls through the real Asterisk, daemon, SIP callers and phones; Asterisk's own record is the referee of each."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from cti.demo.lab import AsteriskProgram
 from tests.pbx.cel_record import read_cel
-from tests.pbx.house import House, found_template
-from tests.pbx.sipp import require_sipp, wait_until
+from tests.pbx.house import House
+from tests.pbx.sipp import wait_until
 
 pytestmark = pytest.mark.pbx
 
 SALES = [(1.5, "1")]
 SUPPORT = [(1.5, "2")]
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An installation without its addresses, made once."""
-    return found_template(tmp_path_factory.mktemp("template") / "house")
-
-
-@pytest.fixture
-def house(asterisk_program: AsteriskProgram, template: Path, tmp_path: Path) -> Iterator[House]:
-    """A fresh installation, running."""
-    require_sipp()
-    with House(asterisk_program, template, tmp_path / "house") as house:
-        yield house
 
 
 def test_answered_the_pop_comes_before_the_ring_and_the_contact_into_the_next_pop(house: House) -> None:
