@@ -159,26 +159,22 @@ def wait_for_key(timeout_s: float) -> bytes:
 
 def set_variable(name: str, value: str) -> bytes:
     """SET VARIABLE of a name on our list. Raises ValueError for any other."""
-    if not _is_settable(name):
+    return command(_set(name), value)
+
+
+@lru_cache(maxsize=256)
+def _set(name: str) -> str:
+    if _SETTABLE.fullmatch(name) is None:
         raise ValueError(f"not a variable Offhook sets: {name!r}")
-    return command("SET VARIABLE", name, value)
+    return f"SET VARIABLE {quote(name)}"
 
 
+@lru_cache(maxsize=256)
 def get_variable(name: str) -> bytes:
     """GET VARIABLE of a plain name or a harmless function. Raises ValueError for any other."""
-    if not _is_gettable(name):
+    if _GETTABLE.fullmatch(name) is None:
         raise ValueError(f"not a variable Offhook reads: {name!r}")
     return command("GET VARIABLE", name)
-
-
-@lru_cache(maxsize=256)
-def _is_settable(name: str) -> bool:
-    return _SETTABLE.fullmatch(name) is not None
-
-
-@lru_cache(maxsize=256)
-def _is_gettable(name: str) -> bool:
-    return _GETTABLE.fullmatch(name) is not None
 
 
 def arm(limit_s: float) -> bytes:

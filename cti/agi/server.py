@@ -104,15 +104,15 @@ class _Session:
 
     async def answer(self) -> None:
         """Answer the channel."""
-        await self._order(b"ANSWER\n", ANSWER_S)
+        await self._ask(b"ANSWER\n", ANSWER_S)
 
     async def play(self, file: str, stop_keys: str = "", longest_s: float = 15.0) -> str:
         """Play a sound file; returns the key that interrupted, or ""."""
-        return (await self._order(protocol.play(file, stop_keys), longest_s)).key
+        return (await self._ask(protocol.play(file, stop_keys), longest_s)).key
 
     async def wait_for_key(self, timeout_s: float) -> str:
         """The next key, or ""."""
-        return (await self._order(protocol.wait_for_key(timeout_s), timeout_s)).key
+        return (await self._ask(protocol.wait_for_key(timeout_s), timeout_s)).key
 
     async def expect_silence(self, longest_s: float) -> None:
         """Let the limit outlast a wait for something else than the channel."""
@@ -121,15 +121,15 @@ class _Session:
 
     async def set_variable(self, name: str, value: str) -> None:
         """Set a channel variable of our list."""
-        await self._order(protocol.set_variable(name, value), 0.0)
+        await self._ask(protocol.set_variable(name, value), 0.0)
 
     async def get_variable(self, name: str) -> str:
         """A channel variable's value, "" when unset."""
-        return (await self._order(protocol.get_variable(name), 0.0)).text
+        return (await self._ask(protocol.get_variable(name), 0.0)).text
 
     async def hang_up(self) -> None:
         """Hang the channel up; the session is over then."""
-        await self._order(b"HANGUP\n", 0.0)
+        await self._ask(b"HANGUP\n", 0.0)
         self._is_over = True
 
     async def read_opening(self) -> Opening | None:
@@ -150,21 +150,20 @@ class _Session:
         self.opening = protocol.read_opening(block)
         return self.opening
 
-    async def _order(self, line: bytes, longest_s: float) -> Reply:
-        if not self._is_fit(longest_s):
-            await self._arm(longest_s)
-        return await self._ask(line, longest_s)
-
     def _is_fit(self, longest_s: float) -> bool:
         """False where the limit on the channel would end a step of `longest_s`, or not end it soon enough."""
         return longest_s + SLACK_S <= self._armed_until - time.monotonic() <= longest_s + FIRST_WORD_S
 
     async def _arm(self, longest_s: float) -> None:
         until = time.monotonic() + longest_s + GRACE_S
-        await self._ask(protocol.arm(longest_s + GRACE_S), 0.0)
+        await self._ask(protocol.arm(longest_s + GRACE_S), 0.0, is_fit=True)
         self._armed_until = until
 
-    async def _ask(self, line: bytes, longest_s: float) -> Reply:
+    async def _ask(self, line: bytes, longest_s: float, is_fit: bool = False) -> Reply:
+        """One command and its reply, behind an arming where the limit on the channel does not fit the step."""
+        # One coroutine for it all: every frame between a room and the reader costs on each of five commands a call.
+        if not is_fit and not self._is_fit(longest_s):
+            await self._arm(longest_s)
         if self._is_over or self._reader.at_eof():
             raise self._gone()
         if self._is_busy:
