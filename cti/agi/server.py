@@ -251,13 +251,14 @@ class AgiServer:
         """Listen while inside; `port` is the real one. On leaving, callers still with us go to the dialplan's failsafe."""
         if not self._token:
             log.warning("AGI token is empty: no call is let in", mend="set agi.token_file")
+        # Before the group: a port that is taken is an OSError, not a group of one.
+        server = await asyncio.start_server(
+            self._accept, self._settings.host, self._settings.port, limit=protocol.HEADER_BYTES, backlog=_BACKLOG
+        )
+        self.port = server.sockets[0].getsockname()[1]
         async with asyncio.TaskGroup() as group:
             self._group = group
             OPEN.set_function(lambda: len(self._sessions))
-            server = await asyncio.start_server(
-                self._accept, self._settings.host, self._settings.port, limit=protocol.HEADER_BYTES, backlog=_BACKLOG
-            )
-            self.port = server.sockets[0].getsockname()[1]
             sweep = group.create_task(self._sweep())
             try:
                 yield self
