@@ -20,7 +20,7 @@ from cti.doctor import examine, print_findings
 from cti.errors import ConfigError, CtiError
 from cti.init import write_configuration
 from cti.print_config import render
-from cti.settings import Settings
+from cti.settings import LogSettings, Settings
 from cti.settings_file import load_settings
 from cti.tail import follow
 
@@ -156,6 +156,7 @@ def main() -> None:
             app.add_typer(point.load(), name=point.name)
         except ImportError as exc:  # a broken room must not take the other commands with it
             err.print(f"the commands of {point.name!r} can't be loaded: {exc}", style="yellow", markup=False)
+    log.set_up(LogSettings(level="warning"))  # until a command reads its own: nothing but answers on standard output
     try:
         app()
     except CtiError as exc:

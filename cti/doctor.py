@@ -6,24 +6,28 @@ its own extension in `offhook-check`.
 
 import asyncio
 import importlib.util
-from collections.abc import Iterator, Sequence
-from importlib.metadata import entry_points
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
+import httpx
 from rich.console import Console
 from rich.text import Text
 
 from cti.doctor_pbx import examine_pbx
-from cti.errors import ConfigError, CtiError, Finding
-from cti.finding import Grade, Result, good, warning, wrong
+from cti.errors import ConfigError, CtiError
+from cti.finding import Grade, Result, good, of_finding, warning, wrong
 from cti.settings import Settings
 from cti.settings_file import load_settings, settings_path
 from cti.site import Site
 from cti.site_file import load_site, unserved_queues
+from cti.store.address import read_address
 from cti.store.migrate import newest_revision, revision_of
 
 GROUP = "offhook.checks"
-"""Rooms may examine their own files: `check(settings, site) -> list[Finding]`."""
+"""Rooms examine what is theirs: a `Check`; it may block, and changes nothing."""
+
+Check = Callable[[Settings, Site], Sequence[Result]]
 
 PACKAGES = ("cti", "ivr", "acd", "customers", "screenpop", "voc", "agent_console")
 
@@ -34,12 +38,14 @@ async def examine(config: Path | None) -> list[Result]:
     try:
         settings = load_settings(config)
     except ConfigError as exc:
-        return [*results, *(_of_finding("settings", finding) for finding in exc.findings)]
-    results.append(good("settings", f"{settings_path(config)} can be used"))
-    results += _secrets(settings)
-    results += _site(settings)
+        return [*results, *(of_finding("settings", finding) for finding in exc.findings)]
+    file = settings_path(config)
+    results.append(good("settings", f"{file} can be used" if file.is_file() else "there is no file; all are defaults"))
+    results += _secrets(settings, file)
+    results += await asyncio.to_thread(lambda: list(_site(settings)))
     results.append(await asyncio.to_thread(_database, settings))
-    results += [result async for result in examine_pbx(settings)]
+    results.append(await _console(settings))
+    results += await examine_pbx(settings)
     return results
 
 
@@ -56,49 +62,82 @@ def _import_names() -> Iterator[Result]:
     yield good("import names", "every package is ours")
 
 
-def _of_finding(what: str, finding: Finding, grade: Grade = Grade.WRONG) -> Result:
-    where = f"{finding.file}:{finding.line}" if finding.line else finding.file
-    return Result(what, grade, f"{where}: {finding.key}: {finding.why}", finding.mend)
-
-
-def _secrets(settings: Settings) -> Iterator[Result]:
-    for what, secret, key in (
-        ("manager secret", settings.pbx.secret, "pbx.secret_file"),
-        ("AGI token", settings.agi.token, "agi.token_file"),
-    ):
+def _secrets(settings: Settings, file: Path) -> Iterator[Result]:
+    held = (
+        ("manager secret", settings.pbx.secret, settings.pbx.secret_file, "pbx.secret_file"),
+        ("AGI token", settings.agi.token, settings.agi.token_file, "agi.token_file"),
+    )
+    for what, secret, holder, key in held:
         if not secret.get_secret_value():
             yield wrong(what, "it is empty", f"`offhook init` makes one; name its file in {key}")
-    for key, file in (("pbx.secret_file", settings.pbx.secret_file), ("agi.token_file", settings.agi.token_file)):
-        if file is not None and file.is_file() and file.stat().st_mode & 0o077:
-            yield warning("secrets", f"{file} ({key}) can be read by others", f"chmod 600 {file}")
+            continue
+        where = holder or file  # given in the environment and nowhere else, it is in neither
+        if (
+            where.is_file()
+            and where.stat().st_mode & 0o077
+            and (holder or secret.get_secret_value() in where.read_text())
+        ):
+            yield warning(what, f"{where} ({key}) can be read by others", f"chmod 600 {where}")
 
 
 def _site(settings: Settings) -> Iterator[Result]:
     try:
         site: Site = load_site(settings.paths.queues, settings.paths.agents)
     except ConfigError as exc:
-        yield from (_of_finding("queues and agents", finding) for finding in exc.findings)
+        yield from (of_finding("queues and agents", finding) for finding in exc.findings)
         return
     yield good("queues and agents", f"{len(site.queues)} queues, {len(site.agents)} agents")
-    yield from (_of_finding("queues and agents", finding, Grade.WARNING) for finding in unserved_queues(site))
-    for point in entry_points(group=GROUP):
-        findings: Sequence[Finding] = point.load()(settings, site)
-        yield from (_of_finding(point.name, finding) for finding in findings)
-        if not findings:
-            yield good(point.name, "nothing to mend")
+    yield from (of_finding("queues and agents", finding, Grade.WARNING) for finding in unserved_queues(site))
+    for point in sorted(entry_points(group=GROUP), key=lambda one: one.name):
+        yield from _room(point, settings, site)
+
+
+def _room(point: EntryPoint, settings: Settings, site: Site) -> Sequence[Result]:
+    if point.name not in settings.daemon.rooms:
+        return []
+    try:
+        check: Check = point.load()
+        return check(settings, site) or [good(point.name, "nothing to mend")]
+    except Exception as exc:  # noqa: BLE001 - a room that can't be examined is a finding, and the visit goes on
+        return [wrong(point.name, f"its check failed: {type(exc).__name__}: {exc}", "mend or remove that room")]
 
 
 def _database(settings: Settings) -> Result:
+    new = warning("database", "it has no tables yet", "`offhook init` or the daemon's start makes them")
+    address = read_address(settings.database.url)
+    if address.dialect == "sqlite" and not address.path.exists():
+        if address.path.parent.is_dir():
+            return new
+        return wrong("database", f"there is no folder {address.path.parent}", "make it, or mend database.url")
     try:
         there = revision_of(settings.database.url)
     except (CtiError, OSError) as exc:
         mend = "see that the server runs and the user may log in, or mend database.url"
         return wrong("database", str(exc), mend)
     if not there:
-        return warning("database", "it has no tables yet", "`offhook init` or the daemon's start makes them")
+        return new
     if there != newest_revision():
         return warning("database", f"it is at revision {there}", "the daemon's next start brings it up to date")
     return good("database", f"reachable, revision {there}")
+
+
+async def _console(settings: Settings) -> Result:
+    """Who is at the console's port: our daemon, nobody yet, or somebody else."""
+    where = f"{settings.console.host}:{settings.console.port}"
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.console.host, settings.console.host)
+    try:
+        async with httpx.AsyncClient(timeout=3.0, trust_env=False) as client:
+            answer = await client.get(f"http://{host}:{settings.console.port}/readyz")
+            parts = answer.json()["parts"]
+    except httpx.ConnectError:
+        return good("console", f"nobody at {where}: the daemon is not running")
+    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+        mend = "end that program, or set console.port to a free one"
+        return wrong("console", f"at {where} is a program that is not Offhook", mend)
+    down = ", ".join(f"{name}: {part['why']}" for name, part in parts.items() if not part["is_up"])
+    if down:
+        return warning("console", f"the daemon at {where} says {down}", "mend what it names; see its log")
+    return good("console", f"the daemon at {where} is ready")
 
 
 def print_findings(results: Sequence[Result], out: Console) -> None:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cti.errors import Finding
+
 
 class Grade(StrEnum):
     """How it is."""
@@ -44,3 +46,9 @@ def warning(what: str, why: str, mend: str) -> Result:
 def wrong(what: str, why: str, mend: str) -> Result:
     """It can't work like this."""
     return Result(what, Grade.WRONG, why, mend)
+
+
+def of_finding(what: str, finding: Finding, grade: Grade = Grade.WRONG) -> Result:
+    """A mistake in a file, as a Result."""
+    where = f"{finding.file}:{finding.line}" if finding.line else finding.file
+    return Result(what, grade, f"{where}: {finding.key}: {finding.why}", finding.mend)

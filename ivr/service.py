@@ -291,8 +291,9 @@ class _Ivr:
         )
 
     async def _check(self, session: AgiSession) -> None:
-        """`offhook check` asks from the PBX whether we can be reached: coming here is the answer."""
+        """`offhook check` asks from the PBX whether we can be reached: an emptied OFFHOOK_NEXT is the answer."""
         log.info("reached from the PBX", call=session.call)
+        await session.set_variable(NEXT, "")
 
     # --- what is heard ---------------------------------------------------------------------------------------------
 

@@ -356,10 +356,10 @@ async def test_a_talk_that_begins_while_the_caller_comes_by_is_not_cut(tmp_path:
 
 @pytest.mark.asyncio
 async def test_the_doctor_is_answered(tmp_path: Path) -> None:
-    """`check` succeeds by being reached."""
+    """`check` empties OFFHOOK_NEXT, which nobody who merely closes the connection would have done."""
     async with opened(tmp_path) as room:
         asterisk = await call(room, head=opening("check", arguments=(CALL, "nonce")))
-    assert (asterisk.commands, asterisk.gave_up) == ([], False)
+    assert (asterisk.commands, asterisk.gave_up) == (['SET VARIABLE "OFFHOOK_NEXT" ""'], False)
 
 
 @pytest.mark.asyncio
