@@ -4,11 +4,19 @@ Every mistake is found at once and named by file and key with its mend (`cti.err
 `secret` or, better, as `secret_file`; it never appears in a log or in `offhook check`.
 """
 
+import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
+
+def _network(text: str) -> str:
+    ipaddress.ip_network(text)  # its ValueError says what is wrong
+    return text
+
+
+Network = Annotated[str, AfterValidator(_network)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -50,7 +58,7 @@ class AgiSettings(Section):
     port: Port = Field(4573, description="Its port.")
     token: SecretStr = Field(SecretStr(""), description="The secret in the AGI URL; better: `token_file`.")
     token_file: Path | None = Field(None, description="A file whose first line is the token.")
-    permit: tuple[str, ...] = Field(("127.0.0.0/8", "::1/128"), description="Networks Asterisk may call from.")
+    permit: tuple[Network, ...] = Field(("127.0.0.0/8", "::1/128"), description="Networks Asterisk may call from.")
     max_sessions: int = Field(2000, ge=1, description="Sessions at once; further ones are refused.")
 
 
