@@ -1,11 +1,13 @@
 """Logs: JSON lines on standard error (or coloured ones for a person), the call's id on every line about a call.
 
-Secrets never reach a line: values under telling names are replaced, whoever logs them.
+Secrets never reach a line: values under telling names are replaced, however deep, and passwords inside addresses too.
 """
 
 import logging
+import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -13,7 +15,11 @@ import structlog
 
 from cti.settings import LogSettings
 
-SECRET_WORDS = ("secret", "password", "token", "cookie", "authorization")
+SECRET_WORDS = ("secret", "password", "passwd", "token", "cookie", "authorization")
+HIDDEN = "(hidden)"
+
+_IN_ADDRESS = re.compile(r"(://[^\s/:@]*:)[^\s/@]+(@)")
+"""The password of `postgresql://user:password@host/name`."""
 
 
 def set_up(settings: LogSettings, out: TextIO = sys.stderr) -> None:
@@ -23,13 +29,14 @@ def set_up(settings: LogSettings, out: TextIO = sys.stderr) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,  # before hide_secrets: an exception's text may quote one
         hide_secrets,
     ]
-    renderer: Any = structlog.dev.ConsoleRenderer() if settings.pretty else structlog.processors.JSONRenderer()
+    renderer: Any = structlog.processors.JSONRenderer(default=str)
+    if settings.pretty:
+        renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, renderer]
-        if not settings.pretty
-        else [*shared, renderer],
+        processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=out),
         cache_logger_on_first_use=False,
@@ -47,8 +54,23 @@ def set_up_file(file: Path, settings: LogSettings) -> None:
 
 
 def hide_secrets(logger: Any, method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Replace the value of every field whose name tells that it is a secret."""
-    for name in line:
-        if any(word in name.lower() for word in SECRET_WORDS):
-            line[name] = "(hidden)"
+    """Replace the value of every field whose name tells that it is a secret, however deep, and secrets inside addresses."""
+    for name, value in line.items():
+        line[name] = _without_secrets(name, value)
     return line
+
+
+def _without_secrets(name: str, value: Any) -> Any:
+    if any(word in name.lower() for word in SECRET_WORDS):
+        return HIDDEN
+    if isinstance(value, str):
+        return _IN_ADDRESS.sub(rf"\1{HIDDEN}\2", value)
+    if isinstance(value, Mapping):
+        return {str(key): _without_secrets(str(key), below) for key, below in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_without_secrets("", below) for below in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return {one.name: _without_secrets(one.name, getattr(value, one.name)) for one in fields(value)}
+    if isinstance(value, BaseException):
+        return _without_secrets("", repr(value))
+    return value

@@ -87,7 +87,7 @@ def _shape(kind: type[Any], lined: LinedYaml | None, findings: list[Finding]) ->
     except ValidationError as exc:
         for error in exc.errors(include_url=False):
             loc = tuple(part for part in error["loc"] if part != "[key]")
-            key = ".".join(str(part) for part in loc)
+            key = ".".join(str(part) for part in loc) or "(the file)"
             mend = "remove it or mend its spelling" if error["type"] == "extra_forbidden" else ""
             findings.append(Finding(str(lined.file), key, error["msg"], mend, lined.line_of(loc)))
         return None

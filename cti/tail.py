@@ -21,13 +21,13 @@ async def follow(path: Path, out: Console, as_json: bool, call: str = "") -> Non
         raise Unavailable("offhook run", f"no daemon listens on {path}; start it, or name its settings") from exc
     try:
         while line := await reader.readline():
+            told = json.loads(line)
+            if call and "body" in told and told["body"].get("call") != call:
+                continue
             if as_json:
                 print(line.decode().rstrip(), flush=True)
-                continue
-            told = json.loads(line)
-            if call and told.get("body", {}).get("call") != call:
-                continue
-            out.print(_sentence(told))
+            else:
+                out.print(_sentence(told), soft_wrap=True)
     finally:
         writer.close()
 

@@ -4,8 +4,10 @@ A follower who reads too slowly is never waited for: lines beyond the bound are 
 """
 
 import asyncio
+import os
+import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
@@ -41,6 +43,11 @@ class Tap:
                 self._stop()
             writer.close()
 
+    def close(self) -> None:
+        """Part from every follower: their reading ends."""
+        for writer in self._followers:
+            writer.close()
+
     def _pour(self, fact: Fact) -> None:
         line = to_json(fact) + b"\n"
         for writer, dropped in self._followers.items():
@@ -55,18 +62,41 @@ class Tap:
 
 @asynccontextmanager
 async def open_tap(bus: Bus, path: Path) -> AsyncIterator[None]:
-    """The tap, open while the context lasts. Raises Unavailable when another daemon holds the socket."""
-    if path.exists():
-        with suppress(OSError):
-            _, writer = await asyncio.open_unix_connection(path)
-            writer.close()
-            raise Unavailable("daemon.socket", f"a daemon already runs on {path}; end it first")
-        path.unlink(missing_ok=True)
+    """The tap, open while the context lasts. Raises Unavailable when another daemon holds the socket, or it can't be made."""
+    await _make_room(path)
     tap = Tap(bus)
-    server = await asyncio.start_unix_server(tap.accept, path)
-    path.chmod(0o600)
+    server = await asyncio.start_unix_server(tap.accept, sock=_listen(path))
     try:
         yield
     finally:
         server.close()
+        tap.close()
         path.unlink(missing_ok=True)
+
+
+async def _make_room(path: Path) -> None:
+    """Remove what a daemon that died has left there."""
+    if not path.is_socket():
+        if path.exists():
+            raise Unavailable("daemon.socket", f"{path} is there and is no socket; set daemon.socket to another path")
+        return
+    try:
+        _, writer = await asyncio.open_unix_connection(path)
+    except OSError:
+        path.unlink(missing_ok=True)
+        return
+    writer.close()
+    raise Unavailable("daemon.socket", f"a daemon already runs on {path}; end it first")
+
+
+def _listen(path: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        os.fchmod(listener.fileno(), 0o600)  # before bind: the path is never there with other rights
+        listener.bind(str(path))
+    except OSError as exc:
+        listener.close()
+        mend = "set daemon.socket to a short path (at most 107 bytes) in a folder we may write to"
+        raise Unavailable("daemon.socket", f"{path}: {exc.strerror or exc}; {mend}") from exc
+    listener.setblocking(False)
+    return listener

@@ -20,8 +20,9 @@ VERSION = 1
 
 
 def _kinds_of(module: Any, base: type) -> Iterator[tuple[str, type]]:
+    """The kinds that are told or asked; what only groups them (`CallFact`) is none."""
     for name, kind in vars(module).items():
-        if isinstance(kind, type) and issubclass(kind, base) and kind is not base:
+        if isinstance(kind, type) and issubclass(kind, base) and kind is not base and not kind.__subclasses__():
             yield name, kind
 
 

@@ -21,18 +21,25 @@ class LinedYaml:
 
     def line_of(self, path: Sequence[Hashable]) -> int | None:
         """The line of this path, or of the nearest thing above it that exists."""
-        here = tuple(str(part) if not isinstance(part, int) else part for part in path)
-        while here:
-            if here in self.lines:
-                return self.lines[here]
-            here = here[:-1]
-        return self.lines.get(())
+        nearest = self.lines.get(())
+        here: tuple[Hashable, ...] = ()
+        for part in path:
+            # A number may be an index, or a key that YAML took for a number; keys stand in the list as they were written.
+            here = (*here, part) if (*here, part) in self.lines else (*here, str(part))
+            if here not in self.lines:
+                break
+            nearest = self.lines[here]
+        return nearest
 
 
 def read_yaml(file: Path) -> LinedYaml:
     """The file's value and lines. Raises OSError, UnicodeDecodeError, yaml.MarkedYAMLError."""
     text = file.read_text("utf-8")
-    loader = yaml.SafeLoader(text)
+    try:
+        loader = yaml.SafeLoader(text)
+    except yaml.reader.ReaderError as exc:
+        problem = f"character {exc.character!r} is not allowed"
+        raise yaml.MarkedYAMLError(problem=problem, problem_mark=_mark(file, text, exc.position)) from exc
     try:
         root = loader.get_single_node()
         lines: dict[tuple[Hashable, ...], int] = {}
@@ -40,8 +47,14 @@ def read_yaml(file: Path) -> LinedYaml:
             return LinedYaml(file, None, lines)
         _note(root, (), lines)
         return LinedYaml(file, loader.construct_document(root), lines)
+    except (ValueError, RecursionError) as exc:  # `2026-02-31` is no date, `&a [*a]` holds itself
+        raise yaml.MarkedYAMLError(problem=str(exc)) from exc
     finally:
         loader.dispose()
+
+
+def _mark(file: Path, text: str, position: int) -> yaml.Mark:
+    return yaml.Mark(str(file), position, text.count("\n", 0, position), 0, None, 0)
 
 
 def _note(node: yaml.Node, path: tuple[Hashable, ...], lines: dict[tuple[Hashable, ...], int]) -> None:
