@@ -5,6 +5,7 @@ rest only who shares a bridge with a customer matters. Tried on Asterisk 22; nee
 own instants and takes the reader's clock without it. Knows no socket and no clock.
 """
 
+import re
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import ClassVar
@@ -33,6 +34,9 @@ _WITHHELD = frozenset(
 )
 _ORIGINATE_REASONS = {"3": "NOANSWER", "5": "BUSY", "8": "CONGESTION"}
 _MOST_PHONES = 10_000
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPES = dict.fromkeys("abfnrtv", " ")
+"""Control characters become spaces; a quote, a question mark, a backslash stand for themselves."""
 
 _PHONE_STATES = {
     "NOT_INUSE": PhoneState.FREE,
@@ -129,7 +133,7 @@ class Tracker:
         return facts
 
     def _new_caller_id(self, frame: Frame, at: float) -> list[Fact]:
-        ani, name = _given(frame.get("CallerIDNum")), _given(frame.get("CallerIDName"))
+        ani, name = _given(frame.get("CallerIDNum")), _given(unescaped(frame.get("CallerIDName")))
         # "32 (Presentation Prohibited, Not Screened)": the number is there for the network, not for us.
         if "Prohibited" in frame.get("CID-CallingPres"):
             ani, name = "", ""
@@ -258,7 +262,7 @@ def arrival(frame: Frame, at: float, dnis: str | None = None) -> CallArrived:
         leg=LegId(frame.get("Uniqueid")),
         channel=frame.get("Channel"),
         ani=_given(frame.get("CallerIDNum")),
-        caller_name=_given(frame.get("CallerIDName")),
+        caller_name=_given(unescaped(frame.get("CallerIDName"))),
         dnis=frame.get("Exten") if dnis is None else dnis,
         context=frame.get("Context"),
     )
@@ -269,6 +273,11 @@ def _instant(stamp: str, now: float) -> float:
         return float(stamp) if stamp else now
     except ValueError:
         return now
+
+
+def unescaped(name: str) -> str:
+    """A caller's name as it was before Asterisk wrote it as a C string (`manager_channels.c` does so with names alone)."""
+    return _ESCAPED.sub(lambda found: _ESCAPES.get(found[1], found[1]), name) if "\\" in name else name
 
 
 def _given(text: str) -> str:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cti.ami.calls import REMEMBERED
 from cti.ami.protocol import Frame
-from cti.ami.tracker import Tracker
+from cti.ami.tracker import Tracker, unescaped
 from cti.call import CALL_MOVES, CallState
 from cti.events import CallArrived, CallEnded, CallerIdChanged, Fact, LegEnded, PhoneChanged, PhoneState
 from cti.ids import CallId
@@ -357,3 +357,17 @@ def test_ten_thousand_calls_leave_nothing_behind() -> None:
 
 
 WANTED = Tracker.WANTED
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        (r"Hugo D\'Angelo", "Hugo D'Angelo"),
+        (r"\"Zo\\e\" \?", '"Zo\\e" ?'),
+        (r"one\r\nAction: Logoff", "one  Action: Logoff"),
+        ("Søren", "Søren"),
+    ],
+)
+def test_a_name_is_read_as_it_was_before_asterisk_escaped_it(written: str, name: str) -> None:
+    """Asterisk writes callers' names as C strings; on the screen they are names again, and never more than one line."""
+    assert unescaped(written) == name
