@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from cti.caller import CustomerProfile, PastContact
+from cti.events import CallFact
 from cti.floor import FloorPicture
 from cti.ids import AgentId, CallId, CustomerId, OfferId
 from cti.pop import IvrAnswer, Pop
@@ -179,6 +180,14 @@ class CountContacts(Request[dict[CustomerId, int]]):
 
     customers: tuple[CustomerId, ...]
     ani_e164: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecallOpenCalls(Request[tuple[CallFact, ...]]):
+    """voc: every Fact kept of the contacts that are still open, each contact's in the order it was heard.
+
+    For a room that has just started: what it must hear to know again what it knew.
+    """
 
 
 @dataclass(frozen=True, slots=True)

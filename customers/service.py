@@ -14,12 +14,20 @@ from dataclasses import dataclass, replace
 import structlog
 from prometheus_client import Counter
 
-from cti.caller import CustomerProfile
+from cti.caller import CustomerProfile, MatchKind
 from cti.errors import CtiError, Refused, Unavailable
-from cti.events import CallArrived, CallerIdChanged, CallerIdentified, CallerMatched, CallMerged, ContactClosed
+from cti.events import (
+    CallArrived,
+    CallerIdChanged,
+    CallerIdentified,
+    CallerMatched,
+    CallFact,
+    CallMerged,
+    ContactClosed,
+)
 from cti.ids import CallId, CustomerId
 from cti.phone_number import PhoneNumber, read_number
-from cti.requests import ChooseCandidate, CountContacts, DescribeCustomer, FindByAccount
+from cti.requests import ChooseCandidate, CountContacts, DescribeCustomer, FindByAccount, RecallOpenCalls
 from cti.rooms import Hall
 from customers.customer import keys_of_account
 from customers.match import Found, Known, Pick, Proof, match
@@ -34,6 +42,11 @@ MOST_CALLS = 20_000
 COUNT_WITHIN_S = 0.5
 TRIES = 5
 PAUSE_S = 1.0
+RECALL_WITHIN_S = 10.0
+RECALL_EVERY_S = 0.05
+
+GAVE, CHOSEN = "gave ", "chosen by an agent"
+"""How the reason of a proof begins."""
 
 
 @dataclass(slots=True)
@@ -70,6 +83,10 @@ class CustomersRoom:
             bus.answer(ChooseCandidate, self._choose),
         ]
 
+    def begin(self) -> None:
+        """Take up the callers of the calls that were open when a former process ended."""
+        self._send(self._recall(), CallId(""))
+
     def close(self) -> None:
         """Leave the errands that are under way."""
         for errand in self._errands:
@@ -105,7 +122,7 @@ class CustomersRoom:
             self._send(self._count(caller), caller.call)
 
     def _identified(self, fact: CallerIdentified) -> None:
-        self._send(self._prove(fact.call, fact.customer, f"gave {fact.by}"), fact.call)
+        self._send(self._prove(fact.call, fact.customer, GAVE + fact.by), fact.call)
 
     def _merged(self, fact: CallMerged) -> None:
         caller = self._callers.pop(fact.call, None)
@@ -118,6 +135,37 @@ class CustomersRoom:
         self._callers.pop(fact.call, None)
 
     # --- errands ---
+
+    async def _recall(self) -> None:
+        """After a restart: what was told of the callers of the open calls stays true, what they proved included."""
+        told = await self._recalled()
+        for fact in {fact.call: fact for fact in told if isinstance(fact, CallerMatched)}.values():
+            await self._take_up(fact)
+
+    async def _recalled(self) -> tuple[CallFact, ...]:
+        until = asyncio.get_running_loop().time() + RECALL_WITHIN_S
+        while True:
+            try:
+                return await self._hall.bus.ask(RecallOpenCalls())
+            except Unavailable as exc:  # voc opens after us
+                if asyncio.get_running_loop().time() > until:
+                    log.warning("proofs of open calls not taken up", why=str(exc))
+                    return ()
+                await asyncio.sleep(RECALL_EVERY_S)
+
+    async def _take_up(self, told: CallerMatched) -> None:
+        number = read_number(told.ani, self._hall.settings.caller.region)
+        known = Known(number.is_withheld)
+        if not number.is_withheld:
+            found, picks = await ask(self._hall.store, who_has(number))
+            known = replace(known, found=found, picks=picks, is_nobody=bool(found) and told.kind is MatchKind.UNKNOWN)
+        first = told.candidates[0] if told.kind is MatchKind.KNOWN else None
+        if first is not None and first.reason.startswith((GAVE, CHOSEN)):
+            proven = await ask(self._hall.store, who_is(first.customer))
+            known = replace(known, proof=Proof(proven, first.reason) if proven is not None else None)
+        if told.call not in self._callers:
+            chosen = first.customer if first is not None and first.reason == CHOSEN else None
+            self._keep(Caller(told.call, number, known, told, chosen))
 
     async def _match_later(self, caller: Caller) -> None:
         for _ in range(TRIES):
@@ -170,7 +218,7 @@ class CustomersRoom:
         if caller is None:
             raise Refused("no-such-call", f"call {request.call} is not here, or is closed already")
         self._remember(caller, request.customer)
-        proof = Proof(found, "chosen by an agent") if found is not None else None
+        proof = Proof(found, CHOSEN) if found is not None else None
         caller.known = replace(caller.known, proof=proof, is_nobody=found is None)
         self._tell(caller)
 
@@ -233,6 +281,7 @@ async def open_room(hall: Hall) -> AsyncIterator[None]:
     async with asyncio.TaskGroup() as group:
         room = CustomersRoom(hall, group)
         stops = room.open()
+        room.begin()
         try:
             yield
         finally:

@@ -8,10 +8,10 @@ import structlog
 
 from cti.caller import PastContact
 from cti.errors import CtiError
-from cti.events import Fact
+from cti.events import Fact, PopChanged
 from cti.ids import CustomerId
 from cti.pop import Pop
-from cti.requests import CurrentPop, DescribeCustomer, RecentContacts
+from cti.requests import CurrentPop, DescribeCustomer, RecallOpenCalls, RecentContacts
 from cti.rooms import Hall
 from screenpop.lookup import HistoryRead, LookUp, ProfileRead
 from screenpop.pop import HEARD, LOOK_UP_S, PopBuilder
@@ -30,6 +30,18 @@ class ScreenpopRoom:
         self._alarm_at: float | None = None
         self._running: set[asyncio.Task[None]] = set()
         self._stops = [hall.bus.hear(HEARD, self._hear), hall.bus.answer(CurrentPop, self._current)]
+
+    async def restore(self) -> None:
+        """Hear again what was told of the open calls: who is being talked to has the card back after a restart."""
+        try:
+            told = await self._hall.bus.ask(RecallOpenCalls())
+        except CtiError as exc:
+            log.warning("screens begin empty: the open calls are not known", error=str(exc))
+            return
+        now = self._hall.clock.now()
+        lookups = [one for fact in told for one in self._builder.receive(fact, now) if isinstance(one, LookUp)]
+        pops = self._builder.picture().pops.values()
+        self._carry_out([*lookups, *(PopChanged(at=now, call=pop.call, agent=pop.agent, pop=pop) for pop in pops)])
 
     def close(self) -> None:
         """Stop hearing and answering; lookups under way are dropped."""
@@ -111,6 +123,7 @@ async def open_room(hall: Hall) -> AsyncIterator[None]:
     """The room, open while the context lasts."""
     async with asyncio.TaskGroup() as tasks:
         room = ScreenpopRoom(hall, tasks)
+        await room.restore()
         try:
             yield
         finally:

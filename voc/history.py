@@ -338,6 +338,10 @@ class History:
         known = self._open.get(self._merged.get(call, call))
         return None if known is None else (known.contact(), tuple(known.steps))
 
+    def recall(self) -> tuple[CallFact, ...]:
+        """Every step of the open calls, each call's in the order it was heard."""
+        return tuple(fact for known in self._open.values() for fact in known.steps)
+
     def keep_draft(self, call: CallId, agent: AgentId, draft: Draft) -> CallId | None:
         """Keep what an agent has typed; the call it is kept under, or None when no such call is open."""
         call = self._merged.get(call, call)

@@ -20,6 +20,7 @@ from cti.requests import (
     CountContacts,
     Draft,
     ReadDraft,
+    RecallOpenCalls,
     RecentContacts,
     SaveDraft,
     ShowContact,
@@ -106,6 +107,7 @@ class VocRoom:
             bus.answer(SaveDraft, self._save_draft),
             bus.answer(ReadDraft, self._read_draft),
             bus.answer(ShowContact, self._show),
+            bus.answer(RecallOpenCalls, self._recall),
         ]
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -288,6 +290,9 @@ class VocRoom:
 
     async def _read_draft(self, request: ReadDraft) -> Draft:
         return self.history.drafts.read(request.call, request.agent)
+
+    async def _recall(self, request: RecallOpenCalls) -> tuple[CallFact, ...]:
+        return self.history.recall()
 
     async def _show(self, request: ShowContact) -> ContactSheet | None:
         now = self.history.contact(request.call)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
@@ -11,10 +12,10 @@ from cti.agi import AgiSession
 from cti.bus.local import LocalBus
 from cti.caller import MatchKind, OpenCase, Purchase
 from cti.errors import Refused
-from cti.events import CallArrived, CallerIdentified, CallerMatched, ContactClosed, ContactOutcome
+from cti.events import CallArrived, CallerIdentified, CallerMatched, CallFact, ContactClosed, ContactOutcome
 from cti.health import Health
 from cti.ids import AgentId, CallId, CustomerId, LegId
-from cti.requests import ChooseCandidate, CountContacts, DescribeCustomer, FindByAccount
+from cti.requests import ChooseCandidate, CountContacts, DescribeCustomer, FindByAccount, RecallOpenCalls
 from cti.rooms import Hall
 from cti.settings import Settings
 from cti.site import Site
@@ -232,6 +233,39 @@ async def test_a_choice_is_told_and_remembered(hall: Hall) -> None:
 async def _written(store: Store) -> None:
     # Writes are carried out in order: once this one is durable, those before it are.
     await store.write((insert(customer_table), customer(CustomerId("C9"), "Last", "AC-9")))
+
+
+@pytest.mark.asyncio
+async def test_a_restart_forgets_no_proof(hall: Hall) -> None:
+    """A new process takes up what was told of the open calls: a proof stays, nobody is matched twice, a choice can follow."""
+    told = Told(hall.bus)
+    hall.bus.publish(arrived(""))
+    hall.bus.publish(CallerIdentified(at=2.0, call=CALL, customer=EVE, by="account number"))
+    other = CallId("other")
+    hall.bus.publish(arrived(SHARED, other))
+    await told.nth(3)
+    before = tuple(told.facts)
+    bus = LocalBus()
+
+    async def recall(request: RecallOpenCalls) -> tuple[CallFact, ...]:
+        return before
+
+    bus.answer(RecallOpenCalls, recall)
+    again = Told(bus)
+    async with open_room(replace(hall, bus=bus)):
+        await _written(hall.store)
+        async with asyncio.timeout(5):
+            while True:
+                try:
+                    await bus.ask(ChooseCandidate(agent=AgentId("joe"), call=other, customer=BOB))
+                    break
+                except Refused:
+                    await asyncio.sleep(0)
+        bus.publish(replace(arrived("", CALL), inferred=True))
+        bus.publish(arrived(NOBODYS, CALL))
+        chosen, proven = await again.nth(1), await again.nth(2)
+    assert (chosen.call, chosen.candidates[0].customer, len(chosen.candidates)) == (other, BOB, 2)
+    assert (proven.kind, proven.ani, proven.candidates[0].customer) == (MatchKind.KNOWN, NOBODYS, EVE)
 
 
 @pytest.mark.asyncio

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
@@ -10,16 +11,31 @@ from cti.agi import AgiSession
 from cti.bus.local import LocalBus
 from cti.caller import CustomerProfile, MatchKind, PastContact
 from cti.errors import Unavailable
-from cti.events import PopChanged
+from cti.events import CallFact, PopChanged
 from cti.health import Health
-from cti.pop import Pop
-from cti.requests import CurrentPop, DescribeCustomer, RecentContacts
+from cti.pop import Pop, PopPhase
+from cti.requests import CurrentPop, DescribeCustomer, RecallOpenCalls, RecentContacts
 from cti.rooms import Hall
 from cti.settings import Settings
 from cti.store.engine import open_store
 from cti.testing import HandClock, ScriptedPbx
 from screenpop.service import open_room
-from tests.screenpop.test_pop import ANI, ANN, BOB, C1, CALL, SITE, T, arrived, matched, offer_to, past, profile, queued
+from tests.screenpop.test_pop import (
+    ANI,
+    ANN,
+    BOB,
+    C1,
+    CALL,
+    SITE,
+    T,
+    accepted,
+    arrived,
+    matched,
+    offer_to,
+    past,
+    profile,
+    queued,
+)
 
 
 class NoAgi:
@@ -130,3 +146,28 @@ async def test_without_neighbours_there_is_still_a_pop(hall: Hall) -> None:
         hall.bus.publish(fact)
     pop = await shown.complete()
     assert (pop.profile, pop.history, pop.ani) == (None, (), ANI)
+
+
+@pytest.mark.asyncio
+async def test_after_a_restart_the_card_is_back(hall: Hall) -> None:
+    """A new process hears again what was told of the open calls: the same pop, looked up anew, on the same screen."""
+    facts = (arrived(), matched(), queued(), offer_to(ANN), accepted(offer_to(ANN)))
+
+    async def recall(request: RecallOpenCalls) -> tuple[CallFact, ...]:
+        return facts
+
+    neighbours = Neighbours(hall.bus)
+    for fact in facts:
+        hall.bus.publish(fact)
+    before = await hall.bus.ask(CurrentPop(agent=ANN))
+    bus = LocalBus()
+    bus.answer(RecallOpenCalls, recall)
+    Neighbours(bus)
+    shown = Shown(bus)
+    async with open_room(replace(hall, bus=bus)):
+        pop = await shown.complete()
+        assert await bus.ask(CurrentPop(agent=ANN)) == pop
+    assert neighbours.asked
+    assert before is not None
+    assert (pop.phase, pop.offer, pop.why) == (PopPhase.ANSWERED, before.offer, before.why)
+    assert (pop.profile, pop.history) == (profile(C1), (past(1),))

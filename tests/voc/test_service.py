@@ -18,7 +18,15 @@ from cti.errors import Refused
 from cti.events import CallFact, CallMerged, ContactClosed, ContactOutcome, PbxSynced, WrapUpEnd, WrapUpEnded
 from cti.health import Health
 from cti.ids import CallId, CustomerId
-from cti.requests import CountContacts, Draft, ReadDraft, RecentContacts, SaveDraft, ShowContact
+from cti.requests import (
+    CountContacts,
+    Draft,
+    ReadDraft,
+    RecallOpenCalls,
+    RecentContacts,
+    SaveDraft,
+    ShowContact,
+)
 from cti.rooms import Hall
 from cti.settings import CelSettings, Settings
 from cti.site import Site
@@ -256,6 +264,20 @@ async def test_a_new_process_goes_on_where_the_old_one_was_killed(url: str) -> N
         steps = await after.store.read(select(step_table))
     assert (row.outcome, row.disposition, row.talk_s) == ("answered", "sale", pytest.approx(60))
     assert len(steps) == len(facts)
+
+
+@pytest.mark.asyncio
+async def test_the_open_calls_can_be_recalled_after_a_restart(url: str) -> None:
+    """Whoever starts anew is told every Fact of the open contacts, in the order they were heard, and of no closed one."""
+    facts = answered_call()[:-1]
+    async with open_floor(url) as before:
+        before.tell(abandoned_call(OLDER))
+        before.wait_out(1)
+        await before.closed.wait()
+        before.tell(facts)
+        await before.rows()
+    async with open_floor(url) as after:
+        assert await after.bus.ask(RecallOpenCalls()) == tuple(facts)
 
 
 @pytest.mark.asyncio
