@@ -64,6 +64,9 @@ def run(config: ConfigFile = None) -> None:
 @app.command()
 def demo(
     port: Annotated[int, typer.Option(help="Port of the console.")] = 8088,
+    sip_port: Annotated[int, typer.Option(help="Asterisk's SIP port; 0 takes any free one.")] = 0,
+    ami_port: Annotated[int, typer.Option(help="Asterisk's manager port; 0 takes any free one.")] = 0,
+    agi_port: Annotated[int, typer.Option(help="Our FastAGI port; 0 takes any free one.")] = 0,
     calls_per_minute: Annotated[float, typer.Option("--rate", min=1, max=600, help="Calls a minute, on average.")] = 8,
     customers: Annotated[
         int, typer.Option(min=50, max=200_000, help="Size of the company, when it is founded.")
@@ -79,6 +82,9 @@ def demo(
     options = DemoOptions(
         folder=folder,
         console_port=port,
+        sip_port=sip_port,
+        ami_port=ami_port,
+        agi_port=agi_port,
         calls_per_minute=calls_per_minute,
         customers=customers,
         for_s=for_s,
