@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cti.data_folder import find_data_folder
@@ -30,6 +30,7 @@ AGENTS = (
     ("eve", "Eve Ellis", ("sales", "support", "billing", "lang.en", "lang.es")),
 )
 NUMBERS = ("1000", "1001", "1002")
+OURS_FILE = "this-is-a-demo"
 SEED_FILE = "seeded"
 """Written last: a folder without it was interrupted in the making and is made anew."""
 
@@ -54,20 +55,33 @@ class Stage:
 def set_stage(options: DemoOptions, say: Say) -> Stage:
     """Make or find the stage. Raises Unavailable (busy port, no Asterisk to be had) and what the commands report."""
     folder = options.folder.resolve()
-    _check_port(options.console_port)
+    _check_port("port", options.console_port)
+    _check_port("ami-port", options.ami_port)
+    _check_port("sip-port", options.sip_port)
+    _check_port("agi-port", options.agi_port)
     program = find_or_install(say=say)
     espeak, sox = speech_commands(program)
-    if not (folder / SEED_FILE).is_file():
-        shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    ports = LabPorts.free()
-    agi_port = _free_port()
+    _clear(folder)
+    free = LabPorts.free()
+    ports = replace(free, sip=options.sip_port or free.sip, ami=options.ami_port or free.ami)
+    agi_port = options.agi_port or _free_port()
     token = secrets.token_urlsafe(16)
     lab = Lab(program, folder / "asterisk", ports, agi_port, token, [LabPhone(agent) for agent, _, _ in AGENTS])
     _write_configuration(folder, lab, options, agi_port, token, espeak, sox)
     passwords = {name: f"{name}-demo" for name in (*(agent for agent, _, _ in AGENTS), "sue", "root")}
     company = _company(folder, options, passwords, say)
     return Stage(folder, load_settings(folder / "offhook.toml"), lab, company, passwords)
+
+
+def _clear(folder: Path) -> None:
+    """A demo's folder that was not finished is made anew; a folder that is no demo's is never touched."""
+    if (folder / SEED_FILE).is_file():
+        return
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / OURS_FILE).is_file():
+        raise Unavailable("demo", f"{folder} holds something else; choose an empty folder with --dir")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / OURS_FILE).touch()
 
 
 def _company(folder: Path, options: DemoOptions, passwords: dict[str, str], say: Say) -> Company:
@@ -156,15 +170,14 @@ def _command(folder: Path, words: Sequence[str], typed: str) -> subprocess.Compl
     )
 
 
-def _check_port(port: int) -> None:
+def _check_port(option: str, port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as exc:
-            raise Unavailable(
-                "console", f"port {port} is in use; end what uses it or choose another with --port"
-            ) from exc
+            why = f"port {port} can't be had ({exc.strerror}); end what uses it or choose another with --{option}"
+            raise Unavailable("demo", why) from exc
 
 
 def _free_port() -> int:
