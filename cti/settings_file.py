@@ -97,7 +97,7 @@ def load_settings(path: Path | None = None) -> Settings:
         written = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
         found = re.search(r"line (\d+)", str(exc))
-        line = int(found.group(1)) if found else None
+        line = int(found.group(1)) if found else text.count("\n") + 1  # "at end of document"
         raise ConfigError([Finding(str(file), "(the file)", str(exc), "write it as TOML", line)]) from exc
     folder = file.resolve().parent
     try:
@@ -191,8 +191,9 @@ def _line_of(text: str, loc: tuple[Any, ...]) -> int | None:
 def _with_absolute_paths(settings: Settings, folder: Path) -> Settings:
     paths = PathSettings(**{name: folder / value for name, value in settings.paths})
     database = settings.database
-    if database.url.startswith("sqlite:///") and not database.url.startswith("sqlite:////"):
-        url = f"sqlite:///{folder / database.url.removeprefix('sqlite:///')}"
+    scheme, file = "sqlite:///", database.url.removeprefix("sqlite:///")
+    if database.url.startswith(scheme) and not file.startswith((":", "?")) and file:
+        url = f"{scheme}{folder / file}"
         database = database.model_copy(update={"url": url})
     cel = settings.cel
     if cel.csv is not None:

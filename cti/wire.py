@@ -67,7 +67,7 @@ def request_from_json(line: bytes | str) -> Request[Any]:
 def _open(line: bytes | str) -> tuple[str, Any]:
     try:
         envelope = json.loads(line)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise PeerError(f"not JSON: {exc}") from exc
     if not isinstance(envelope, dict) or envelope.get("v") != VERSION or not isinstance(envelope.get("kind"), str):
         raise PeerError(f"not an envelope of version {VERSION}")
