@@ -50,13 +50,13 @@ agents:
 """
 
 
-def found_template(folder: Path) -> Path:
+def found_template(folder: Path, database_url: str = "") -> Path:
     """A folder with everything but the addresses: files, database, customers, people who sign in. Made once a session."""
     folder.mkdir()
     (folder / "queues.yaml").write_text(QUEUES)
     (folder / "agents.yaml").write_text(AGENTS)
     (folder / "customers.csv").write_text(CUSTOMERS)
-    (folder / "offhook.toml").write_text("")
+    (folder / "offhook.toml").write_text(f'[database]\nurl = "{database_url}"\n' if database_url else "")
     shutil.copytree(REPOSITORY / "config" / "flows", folder / "flows")
     offhook(folder, "customers", "import", str(folder / "customers.csv"))
     for name, role in (("ann", "agent"), ("bob", "agent"), ("sue", "supervisor")):
@@ -101,6 +101,7 @@ token = "house-token"
 [console]
 port = {self.console_port}
 grace_s = 3.0
+{(template / "offhook.toml").read_text()}
 [paths]
 prompts = "{template / "prompts"}"
 [cel]
