@@ -36,7 +36,7 @@ test: $(VENV)/.dev $(PAGES)
 	@scripts/test-tools
 	@$(MAKE) --no-print-directory check
 	@echo "== real parts: Asterisk, SIPp, Chromium, PostgreSQL, the wheel"
-	@$(BIN)/pytest -q -m "pbx or browser or postgres or slow"
+	@$(BIN)/pytest -q -n 3 --dist loadfile -m "pbx or browser or postgres or slow"
 
 bench: $(VENV)/.dev $(PAGES)
 	@scripts/test-tools
