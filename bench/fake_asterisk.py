@@ -6,8 +6,12 @@ one cuts a client that makes it wait 100 ms.
 
 import select
 import socket
+import sys
 import time
 from collections.abc import Callable
+from typing import Any
+
+from bench.worker import hear
 
 Headers = dict[str, str]
 
@@ -51,6 +55,17 @@ class FakeAsterisk:
             ready, _, _ = select.select([self._link], [], [], max(0.0, left - _SPIN_S))
             if ready:
                 self._read()
+
+    def serve_until_asked(self) -> Any:
+        """Answer actions until the row says something (a worker's standard input); None when it, or the client, has left."""
+        while True:
+            ready, _, _ = select.select([self._link, sys.stdin], [], [])
+            try:
+                if sys.stdin in ready:
+                    return hear()
+                self._read()
+            except (EOFError, ConnectionError):
+                return None
 
     def close(self) -> None:
         """Hang up."""
