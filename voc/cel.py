@@ -119,7 +119,7 @@ def _row_of(place: int, record: bytes) -> CelRow | None:
         if len(fields) != len(COLUMNS):
             return None
         kind, at, *others = fields
-        return _checked(CelRow(place, kind, float(at), *others))
+        return _checked(CelRow(place, kind, _seconds(at), *others))
     except (ValueError, csv.Error):
         return None
 
@@ -145,6 +145,7 @@ def row_of_table(columns: Mapping[str, Any]) -> CelRow | None:
 
 
 def _seconds(value: object) -> float:
+    # Unix seconds as Asterisk writes them by itself; a date where `dateformat` is set (FreePBX), by this machine's clock.
     if isinstance(value, datetime):
         return value.timestamp()
     text = str(value)

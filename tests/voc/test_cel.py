@@ -32,6 +32,15 @@ def test_what_a_real_asterisk_wrote_is_read_to_the_last_row() -> None:
     assert all(row.extra_value("bridge_id") for row in bridges)
 
 
+def test_a_date_stands_for_the_seconds_it_names() -> None:
+    """Where somebody has set `dateformat` (FreePBX does), the record is read by this machine's clock instead of lost."""
+    lines = CelLines()
+    dated = datetime.fromtimestamp(1800000000).strftime("%F %T")
+    assert [row.at for row in lines.feed(line(at=dated) + line(at="1800000000.5"))] == [1800000000.0, 1800000000.5]
+    assert list(lines.feed(line(at="yesterday"))) == []
+    assert lines.bad == 1
+
+
 @given(st.lists(st.integers(1, 400), max_size=60))
 def test_any_chunking_gives_the_same_rows(sizes: list[int]) -> None:
     """Where a read ends means nothing: rows and their places are the same."""
