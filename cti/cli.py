@@ -155,13 +155,18 @@ def offhook(
     """Contact-centre CTI middleware for Asterisk: the customer on the agent's screen before the phone rings."""
 
 
-def main() -> None:
-    """The entry of the command `offhook`: rooms add their commands, errors of ours become words and a status."""
+def add_rooms_commands() -> None:
+    """Put the commands rooms offer by entry point below ours."""
     for point in sorted(entry_points(group=GROUP), key=lambda one: one.name):
         try:
             app.add_typer(point.load(), name=point.name)
         except ImportError as exc:  # a broken room must not take the other commands with it
             err.print(f"the commands of {point.name!r} can't be loaded: {exc}", style="yellow", markup=False)
+
+
+def main() -> None:
+    """The entry of the command `offhook`: rooms add their commands, errors of ours become words and a status."""
+    add_rooms_commands()
     log.set_up(LogSettings(level="warning"))  # until a command reads its own: nothing but answers on standard output
     try:
         app()
