@@ -33,6 +33,8 @@ def draw_caller(
     """The next caller. `queue` fixes what he wants; `pace` below 1 makes everything he does shorter."""
     kind = dice.choices(("known", "shared", "stranger", "withheld"), (62, 13, 15, 10))[0] if not queue else "known"
     fitting = [person for person in people if person.shares == (kind == "shared")] or list(people)
+    if queue:  # somebody there is something to show of
+        fitting = [person for person in fitting if person.tier == "gold"] or fitting
     person = dice.choice(fitting)
     ani, name = person.phones[0], person.name
     if kind == "stranger":

@@ -21,6 +21,9 @@ log = structlog.get_logger()
 CLIENT = "offhook-demo"
 """How robots call themselves; whoever else connects as their agent is a person."""
 
+CLEARING_TRIES = 20
+"""Quarters of a second a robot takes at most to clear its desk."""
+
 NOTES = ("Wanted to know the delivery date.", "Explained the invoice.", "Order taken.", "Will call again next week.")
 
 
@@ -38,6 +41,7 @@ class Robot:
         self._done: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._leaving = asyncio.Event()
+        self._is_clearing = False
         self.is_resting = False
 
     async def run(self) -> None:
@@ -62,9 +66,27 @@ class Robot:
                 task.cancel()
 
     async def leave(self) -> None:
-        """Hand the desk over: not ready, then gone."""
+        """Hand the desk over clean: not ready, the contact on it brought to its end, then gone."""
+        self._is_clearing = True
+        for task in self._tasks:
+            task.cancel()
         await self.act(name="not_ready", reason="break")
+        for _ in range(CLEARING_TRIES):
+            pop = self._view.get("pop")
+            if pop is None:
+                break
+            await self._bring_to_an_end(pop)
+            await asyncio.sleep(0.25)
         self._leaving.set()
+
+    async def _bring_to_an_end(self, pop: dict[str, Any]) -> None:
+        match pop["phase"]:
+            case "offered":
+                await self.act(name="decline", offer=pop["offer"])
+            case "answered":
+                await self.act(name="hang_up", call=pop["call"])
+            case "wrap_up":
+                await self._finish(pop)
 
     async def rest(self, is_resting: bool) -> None:
         """Take a break, or come back from it."""
@@ -121,6 +143,8 @@ class Robot:
 
     async def _look(self) -> None:
         """See what is on the screen and do the next thing, each once."""
+        if self._is_clearing:
+            return
         pop = self._view.get("pop")
         line = (self._view.get("me") or {}).get("line") or {}
         if pop is None:
@@ -155,6 +179,9 @@ class Robot:
 
     async def _write_up(self, pop: dict[str, Any]) -> None:
         await asyncio.sleep(self._dice.uniform(1.5, 4.0))
+        await self._finish(pop)
+
+    async def _finish(self, pop: dict[str, Any]) -> None:
         queues = (self._view.get("choices") or {}).get("queues") or []
         codes = [
             choice["code"] for queue in queues if queue["queue"] == pop["queue"] for choice in queue["dispositions"]
