@@ -54,7 +54,10 @@ class Fanout:
         self._clock = clock
         self._browsers: dict[Browser, None] = {}
         self._of_agent: dict[AgentId, list[Browser]] = {}
-        self._broadcast: list[Change] = []
+        self._broadcast: dict[bool, Sequence[Change]] = {
+            False: (),
+            True: (),
+        }  # under way, by whether one sees the floor
         self._pushed = 0  # since the last wake; a counter is dear on the way of a pop
 
     def browsers(self) -> list[Browser]:
@@ -84,19 +87,22 @@ class Fanout:
         """Changes that concern one agent: to her screens, at once."""
         for change in changes:
             for browser in self._of_agent.get(change.agent, ()) if change.agent is not None else ():
-                self._tell(browser, [*self._broadcast, change])
+                self._tell(browser, [*self._broadcast[browser.session.audience.sees_floor], change])
 
     async def broadcast(self, changes: Sequence[Change]) -> None:
         """Changes for everybody, a chunk of browsers at a time.
 
         A browser that is told something else meanwhile gets these first, so its numbers only grow.
         """
-        self._broadcast = list(changes)
+        # Split once, not for each of a thousand browsers: most changes of a busy floor are for the few who see it.
+        for_all = [change for change in changes if not change.is_floor]
+        self._broadcast = {False: for_all, True: changes}
         for n, browser in enumerate(self.browsers(), start=1):
-            self._tell(browser, changes)
+            if news := self._broadcast[browser.session.audience.sees_floor]:
+                self._tell(browser, news)
             if n % CHUNK == 0:
                 await asyncio.sleep(0)
-        self._broadcast = []
+        self._broadcast = {False: (), True: ()}
 
     def drained(self, browser: Browser) -> None:
         """This browser's socket takes bytes again."""
