@@ -39,16 +39,27 @@ CASES = (
     "Refund for returned helmet",
     "Wrong invoice address",
 )
-NOTES = (
-    "Asked for the delivery date.",
-    "Wants a call back when the blue frame is in.",
-    "Complained about waiting; calmed down.",
-    "Moved house, new address taken.",
-    "Happy with the repair.",
-    "Compared with a cheaper offer.",
-)
+PAST = {
+    "sales": (
+        ("sold", "Ordered by phone, delivery next week."),
+        ("offer_sent", "Wants to compare with a cheaper offer."),
+        ("callback", "Call back when the blue frame is in."),
+        ("no_sale", "Frame too large; no other size in stock."),
+    ),
+    "support": (
+        ("resolved", "Happy with the repair."),
+        ("follow_up", "Asked for the date of the repair."),
+        ("complaint", "Complained about waiting; calmed down."),
+    ),
+    "billing": (
+        ("resolved", "Moved house, new address taken."),
+        ("follow_up", "Refund promised within ten days."),
+        ("complaint", "Charged twice; corrected."),
+    ),
+}
+"""What past contacts of each queue came to, and the note left."""
+
 TIERS = (("gold", 0.08), ("silver", 0.27), ("standard", 0.65))
-DISPOSITIONS = ("resolved", "sold", "callback", "complaint", "wrong_number")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,19 +186,16 @@ def _purchases(dice: random.Random, person: Person, now: float) -> Iterable[tupl
 def _past(dice: random.Random, person: Person, now: float) -> Iterable[Sequence[object]]:
     for index in range(dice.choice((0, 0, 1, 1, 2, 3, 6))):
         at = now - dice.uniform(1, 200) * 86400
-        answered = dice.random() < 0.85
-        yield (
-            f"past-{person.customer}-{index}",
-            f"{at:.0f}",
-            person.phones[0],
-            person.customer,
-            dice.choice(("sales", "support", "billing")),
-            "answered" if answered else "abandoned",
-            dice.choice(("ann", "bob", "cat", "dan", "eve")) if answered else "",
-            dice.choice(DISPOSITIONS) if answered else "",
-            dice.choice(NOTES) if answered else "",
-            f"{dice.lognormvariate(4.8, 0.6):.0f}" if answered else "0",
-        )
+        queue = dice.choice(tuple(PAST))
+        disposition, note = dice.choice(PAST[queue])
+        call = f"past-{person.customer}-{index}"
+        if dice.random() < 0.15:
+            yield (call, f"{at:.0f}", person.phones[0], person.customer, queue, "abandoned", "", "", "", "0")
+            continue
+        agent = dice.choice(("ann", "bob", "cat", "dan", "eve"))
+        talk_s = f"{dice.lognormvariate(4.8, 0.6):.0f}"
+        phone = person.phones[0]
+        yield (call, f"{at:.0f}", phone, person.customer, queue, "answered", agent, disposition, note, talk_s)
 
 
 def _date(now: float, days_ago: float) -> str:
