@@ -13,6 +13,7 @@ from typing import Any
 from acd.agent import Agent
 from acd.desk import Desk
 from acd.floor import Floor
+from acd.found import talk_found
 from acd.offer import Offer, OfferState
 from acd.offering import LINK, Offering
 from acd.orders import Order
@@ -35,6 +36,7 @@ from cti.events import (
     LegAnswered,
     LegEnded,
     LegRinging,
+    OfferOutcome,
     PbxLost,
     PbxSynced,
     PhoneChanged,
@@ -42,7 +44,7 @@ from cti.events import (
     WrapUpEnd,
 )
 from cti.floor import Activity, AgentLine, Availability, FloorPicture, NotReadyReason
-from cti.ids import leg_of_offer
+from cti.ids import OfferId, leg_of_offer
 from cti.requests import Request
 from cti.site import Site
 
@@ -56,6 +58,7 @@ class Distributor:
         self._desk = Desk(self.floor, site, self._offering.end_offer)
         self._pbx_is_up = False
         self._trusts_talks = True
+        self._unseen: set[OfferId] = set()
         self._hears: dict[type[Fact], Callable[[Any, float], list[Order]]] = {
             CallArrived: self._call_arrived,
             CallerIdChanged: self._caller_id_changed,
@@ -65,8 +68,8 @@ class Distributor:
             CallEnded: self._call_ended,
             CallMerged: self._call_merged,
             CallConnected: self._call_connected,
-            LegRinging: self._offering.leg_ringing,
-            LegAnswered: self._offering.leg_answered,
+            LegRinging: self._leg_ringing,
+            LegAnswered: self._leg_answered,
             LegEnded: self._leg_ended,
             PopPainted: self._offering.pop_painted,
             PhoneChanged: self._phone_changed,
@@ -111,6 +114,7 @@ class Distributor:
             agent.move(Activity.IDLE, now)
             self.floor.touch(agent)
             return
+        self._unseen.add(agent.offer)
         ring_for_s = self.floor.queues[contact.queue].ring_for_s
         self._offering.set_offer(
             Offer(
@@ -141,7 +145,10 @@ class Distributor:
         """What follows from time having passed."""
         orders: list[Order] = []
         for one in self.floor.due(now):
-            orders += self._offering.offer_due(one, now) if isinstance(one, Offer) else self._wrap_up_due(one, now)
+            if isinstance(one, Offer):
+                orders += self._offering.offer_due(one, now, self._pbx_is_up)
+            else:
+                orders += self._wrap_up_due(one, now)
         orders += self._match(now)
         return orders + self.floor.changes(now)
 
@@ -212,9 +219,7 @@ class Distributor:
         return []
 
     def _call_failed_safe(self, fact: CallFailedSafe, now: float) -> list[Order]:
-        orders = self._offering.rescind(fact.call, "the caller was left to the dialplan's own queue", now)
-        self.floor.take(fact.call)
-        return orders
+        return self._offering.let_go(fact.call, "the caller was left to the dialplan's own queue", now)
 
     def _call_ended(self, fact: CallEnded, now: float) -> list[Order]:
         self.floor.callers.pop(fact.call, None)
@@ -248,7 +253,22 @@ class Distributor:
 
     def _call_connected(self, fact: CallConnected, now: float) -> list[Order]:
         offer = self._offering.offer_of(fact.peer)
-        return begin_talk(self.floor, offer, fact.at, now) if offer is not None else []
+        if offer is None:
+            return talk_found(self.floor, self._offering, fact, now)
+        return begin_talk(self.floor, offer, fact.at, now)
+
+    def _leg_ringing(self, fact: LegRinging, now: float) -> list[Order]:
+        self._seen(fact.leg)
+        return self._offering.leg_ringing(fact, now)
+
+    def _leg_answered(self, fact: LegAnswered, now: float) -> list[Order]:
+        self._seen(fact.leg)
+        return self._offering.leg_answered(fact, now)
+
+    def _seen(self, leg: str) -> None:
+        offer = self._offering.offer_of(leg)
+        if offer is not None:
+            self._unseen.discard(offer.offer)
 
     def _leg_ended(self, fact: LegEnded, now: float) -> list[Order]:
         offer = self._offering.offer_of(fact.leg)
@@ -296,6 +316,10 @@ class Distributor:
                 self.floor.tally(contact.queue, now).abandoned += 1
                 waited_s = max(0.0, now - contact.since)
                 orders.append(CallAbandoned(at=now, inferred=True, call=call, queue=contact.queue, waited_s=waited_s))
+        for offer in [self.floor.offers[name] for name in self._unseen if name in self.floor.offers]:
+            why = "its phone rings no more after a restart"
+            orders += self._offering.end_offer(offer, OfferOutcome.FAILED, why, now, blame=False)
+        self._unseen.clear()
         still = up if self._trusts_talks else up & frozenset(fact.talking)
         for agent in [self.floor.agents[name] for call, name in self.floor.talks.items() if call not in still]:
             orders += end_talk(self.floor, agent, now)

@@ -23,6 +23,9 @@ from cti.floor import AgentLine, FloorPicture, QueueLine
 from cti.ids import AgentId, CallId, OfferId, QueueId
 from cti.site import Site
 
+MOST_ACCEPTED = 10_000
+"""Accepted offers remembered, so that what comes late about them begins no second talk."""
+
 
 class Floor:
     """The floor's state; one distributor owns it."""
@@ -47,6 +50,7 @@ class Floor:
         self.waiting: dict[CallId, Waiting] = {}
         self.offers: dict[OfferId, Offer] = {}
         self.talks: dict[CallId, AgentId] = {}
+        self.accepted: dict[OfferId, None] = {}
         self.tallies = {queue: Tally() for queue in self.queues}
         self.free: dict[AgentId, Agent] = {}
         self._deadlines: list[tuple[float, str]] = []
@@ -104,6 +108,13 @@ class Floor:
     def offer_to(self, agent: Agent) -> Offer | None:
         """The live offer this agent is being asked to take."""
         return self.offers.get(agent.offer) if agent.offer is not None else None
+
+    def accept(self, offer: OfferId) -> None:
+        """This offer led to a talk; it is live no more."""
+        del self.offers[offer]
+        self.accepted[offer] = None
+        if len(self.accepted) > MOST_ACCEPTED:
+            del self.accepted[next(iter(self.accepted))]
 
     def set_deadline(self, due: float, name: str) -> None:
         """Wake the distributor at `due` for the offer or agent of this name."""

@@ -20,6 +20,12 @@ PAINT_WAIT_S = 0.150
 CONNECT_WAIT_S = 5.0
 """How long after picking up the two must be in one bridge; the dialplan itself waits up to 4 s for a busy caller channel."""
 
+LATE_S = 1.0
+"""A deadline found this long past was missed because we were stopped; what the PBX said meanwhile is heard first."""
+
+LOOK_AGAIN_S = 0.5
+"""How long a deadline is put off while nobody can know whether she has picked up."""
+
 
 class OfferState(StrEnum):
     """How far an offer has come."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from acd.agent import Agent
 from acd.floor import Floor
-from acd.offer import CONNECT_WAIT_S, PAINT_WAIT_S, Offer, OfferState
+from acd.offer import CONNECT_WAIT_S, LATE_S, LOOK_AGAIN_S, PAINT_WAIT_S, Offer, OfferState
 from acd.orders import EndLeg, Order, Ring
 from acd.queue import Waiting
 from acd.strategy import why_her
@@ -24,7 +24,7 @@ from cti.events import (
     PopPainted,
 )
 from cti.floor import Activity, Availability, NotReadyReason
-from cti.ids import CallId, OfferId, leg_of_offer, offer_id, offer_of_leg
+from cti.ids import CallId, OfferId, agent_of_offer, leg_of_offer, offer_id, offer_of_leg
 
 RING_GRACE_S = 3.0
 """The PBX's own limit on ringing lies this much behind ours, for the case that we are gone by then."""
@@ -122,19 +122,36 @@ class Offering:
             orders.append(AgentNotReady(at=now, agent=agent.id, reason=reason))
         self._floor.touch(agent)
         contact = self._floor.waiting.get(offer.call)
-        if contact is not None:
+        if contact is not None and contact.is_out:
+            self._floor.take(offer.call)
+        elif contact is not None:
             goes_first = contact.goes_first or outcome is not OfferOutcome.RESCINDED
             self._floor.put(replace(contact, offered_to=None, goes_first=goes_first))
         return orders
 
-    def offer_due(self, offer: Offer, now: float) -> list[Order]:
-        """An offer's deadline has come."""
+    def offer_due(self, offer: Offer, now: float, sees_phones: bool) -> list[Order]:
+        """An offer's deadline has come. `sees_phones`: the PBX tells us what they do."""
         if offer.state is OfferState.MADE:
             return self.ring(offer, now)
+        if not sees_phones or now - offer.due > LATE_S:
+            self.set_offer(replace(offer, due=now + LOOK_AGAIN_S))
+            return []
         if offer.state is OfferState.RINGING:
             return self.end_offer(offer, OfferOutcome.LAPSED, f"not answered in {offer.ring_for_s:g} s", now)
         orders = self.end_offer(offer, OfferOutcome.FAILED, "picked up, but never connected", now, blame=False)
         return [*orders, EndLeg(offer.call, leg_of_offer(offer.offer))]
+
+    def let_go(self, call: CallId, why: str, now: float) -> list[Order]:
+        """The caller was left to the PBX's own queue; a phone that rings for him may still be picked up."""
+        contact = self._floor.waiting.get(call)
+        if contact is not None and contact.offered_to is not None:
+            offer = self._floor.offer_to(self._floor.agents[contact.offered_to])
+            if offer is not None and offer.state is not OfferState.MADE:
+                self._floor.put(replace(contact, is_out=True))
+                return []
+        orders = self.rescind(call, why, now)
+        self._floor.take(call)
+        return orders
 
     def rescind(self, call: CallId, why: str, now: float) -> list[Order]:
         """Take back the offer of this call, if there is one."""
@@ -159,9 +176,17 @@ class Offering:
     def leg_ringing(self, fact: LegRinging, now: float) -> list[Order]:
         """The PBX says the phone rings."""
         offer = self.offer_of(fact.leg)
-        if offer is None or offer.state is not OfferState.RINGING:
+        if offer is None:
+            return self._stop_ringing(fact)
+        if offer.state is not OfferState.RINGING:
             return []
         return [OfferRinging(at=fact.at, call=offer.call, offer=offer.offer, agent=offer.agent, until=offer.due)]
+
+    def _stop_ringing(self, fact: LegRinging) -> list[Order]:
+        """A phone rings for an offer that is over: our order came late, or was thought lost."""
+        name = offer_of_leg(fact.leg)
+        agent = self._floor.agents.get(agent_of_offer(name)) if name is not None else None
+        return [EndLeg(fact.call, fact.leg)] if agent is not None and agent.offer != name else []
 
     def leg_answered(self, fact: LegAnswered, now: float) -> list[Order]:
         """She picked up; now the PBX connects the two."""
@@ -174,6 +199,8 @@ class Offering:
         """The leg of a live offer is gone, with the PBX's reason."""
         if fact.why == LINK:
             return self.end_offer(offer, OfferOutcome.FAILED, "the link to the PBX failed", now, blame=False)
+        if fact.inferred and not fact.cause and not fact.why:
+            return self.end_offer(offer, OfferOutcome.FAILED, "ended while the PBX was out of sight", now, blame=False)
         if offer.state is OfferState.PICKED_UP:
             why = "picked up and hung up before being connected"
             return self.end_offer(offer, OfferOutcome.FAILED, why, now, blame=False)

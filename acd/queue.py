@@ -25,6 +25,8 @@ class Waiting:
     reason: str = ""
     ani: str = ""
     offered_to: AgentId | None = None
+    is_out: bool = False
+    """In the dialplan's own queue by now; only the agent whose phone rings already may still take the call."""
 
     def place(self) -> tuple[int, bool, float, str]:
         """Sorts contacts into the order of service; the call's name breaks ties so that a replay gives the same order."""

@@ -10,7 +10,7 @@ from cti.floor import Activity
 
 def begin_talk(floor: Floor, offer: Offer, at: float, now: float) -> list[Order]:
     """The two are in one bridge since `at`: the offer is accepted and the contact waits no more."""
-    del floor.offers[offer.offer]
+    floor.accept(offer.offer)
     floor.take(offer.call)
     agent = floor.agents[offer.agent]
     agent.move(Activity.TALKING, now)

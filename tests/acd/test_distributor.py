@@ -15,6 +15,7 @@ from cti.events import (
     EndedBy,
     LegAnswered,
     LegEnded,
+    LegRinging,
     OfferAccepted,
     OfferEnded,
     OfferOutcome,
@@ -378,6 +379,7 @@ def test_the_floor_is_taken_up_after_a_crash() -> None:
     again.machine.restore([one.line() for one in floor.agents.values()], kept, again.now)
     assert [line.call for line in again.machine.picture(again.now).waiting] == ["c2", "c3"]
     calls = (CallId("c1"), CallId("c2"), CallId("c3"))
+    again.tell(LegRinging(at=again.now, inferred=True, call=CallId("c2"), leg=leg_of_offer(offered.offer)))
     orders = again.tell(PbxSynced(at=again.now, calls=calls, talking=()))
     assert only(WrapUpStarted, orders).call == "c1"
     assert only(OfferEnded, again.leg_ends(offered.offer, "c2", cause=17)).offer == offered.offer
