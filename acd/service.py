@@ -11,6 +11,7 @@ from acd.distributor import Distributor
 from acd.offering import LINK
 from acd.orders import EndLeg, ForgetWaiting, KeepAgent, KeepWaiting, Order, PickUp, Ring
 from acd.store import keeping, kept
+from cti.alarm import Alarm, Errands
 from cti.errors import CtiError, PeerError, Unavailable
 from cti.events import Fact, LegEnded
 from cti.floor import FloorPicture
@@ -38,29 +39,26 @@ class AcdRoom:
 
     def __init__(self, hall: Hall, tasks: asyncio.TaskGroup) -> None:
         self._hall = hall
-        self._tasks = tasks
         self._distributor = Distributor(hall.site)
-        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(hall.clock, self._wake)
+        self._errands = Errands(tasks)
         self._closers = [hall.bus.hear(self._distributor.heard, self._hear)]
         self._closers += [hall.bus.answer(kind, self._answer) for kind in DESK_REQUESTS]
         self._closers.append(hall.bus.answer(DescribeFloor, self._describe))
-        self._running: set[asyncio.Task[None]] = set()
 
     async def restore(self) -> None:
         """Take up the floor where a former process left it."""
         agents, waiting = await kept(self._hall.store)
         self._distributor.restore(agents, waiting, self._hall.clock.now())
-        self._arm()
+        self._alarm.set(self._distributor.next_wake())
         log.info("floor taken up", agents=len(agents), waiting=len(waiting))
 
     def close(self) -> None:
         """Stop hearing and answering; orders under way are dropped, their fate is known from the PBX."""
         for stop in self._closers:
             stop()
-        if self._alarm is not None:
-            self._alarm.cancel()
-        for task in self._running:
-            task.cancel()
+        self._alarm.cancel()
+        self._errands.cancel()
 
     def _hear(self, fact: Fact) -> None:
         self._carry_out(self._distributor.receive(fact, self._hall.clock.now()))
@@ -76,17 +74,7 @@ class AcdRoom:
         return self._distributor.picture(self._hall.clock.now())
 
     def _wake(self) -> None:
-        self._alarm = None
         self._carry_out(self._distributor.wake(self._hall.clock.now()))
-
-    def _arm(self) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
-        due = self._distributor.next_wake()
-        if due is not None:
-            wait_s = max(0.0, due - self._hall.clock.now())
-            self._alarm = asyncio.get_running_loop().call_later(wait_s, self._wake)
 
     def _carry_out(self, orders: Sequence[Order]) -> None:
         writes = keeping(one for one in orders if isinstance(one, KeepAgent | KeepWaiting | ForgetWaiting))
@@ -96,10 +84,8 @@ class AcdRoom:
             if isinstance(order, Fact):
                 self._hall.bus.publish(order)
             elif isinstance(order, Ring | EndLeg):
-                task = self._tasks.create_task(self._ring(order) if isinstance(order, Ring) else self._end(order))
-                self._running.add(task)
-                task.add_done_callback(self._running.discard)
-        self._arm()
+                self._errands.send(self._ring(order) if isinstance(order, Ring) else self._end(order))
+        self._alarm.set(self._distributor.next_wake())
 
     async def _ring(self, order: Ring) -> None:
         try:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import structlog
 from prometheus_client import Counter
 
+from cti.alarm import Errands
 from cti.caller import CustomerProfile, MatchKind
 from cti.errors import CtiError, Refused, Unavailable
 from cti.events import (
@@ -65,9 +66,8 @@ class CustomersRoom:
 
     def __init__(self, hall: Hall, group: asyncio.TaskGroup) -> None:
         self._hall = hall
-        self._group = group
         self._callers: OrderedDict[CallId, Caller] = OrderedDict()
-        self._errands: set[asyncio.Task[None]] = set()
+        self._errands = Errands(group)
 
     def open(self) -> list[Callable[[], None]]:
         """Be heard and asked; returns the ways to stop."""
@@ -89,8 +89,7 @@ class CustomersRoom:
 
     def close(self) -> None:
         """Leave the errands that are under way."""
-        for errand in self._errands:
-            errand.cancel()
+        self._errands.cancel()
 
     # --- facts ---
 
@@ -263,9 +262,7 @@ class CustomersRoom:
             self._callers.popitem(last=False)
 
     def _send(self, errand: Coroutine[None, None, None], call: CallId) -> None:
-        task = self._group.create_task(self._run(errand, call))
-        self._errands.add(task)
-        task.add_done_callback(self._errands.discard)
+        self._errands.send(self._run(errand, call))
 
     async def _run(self, errand: Coroutine[None, None, None], call: CallId) -> None:
         """One call's failure is one call's failure."""

@@ -1,11 +1,12 @@
 """The screenpop room: feeds the pop builder, looks up what it asks for, tells every change of a screen."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import structlog
 
+from cti.alarm import Alarm, Errands
 from cti.caller import PastContact
 from cti.errors import CtiError
 from cti.events import Fact, PopChanged
@@ -24,11 +25,9 @@ class ScreenpopRoom:
 
     def __init__(self, hall: Hall, tasks: asyncio.TaskGroup) -> None:
         self._hall = hall
-        self._tasks = tasks
         self._builder = PopBuilder(hall.site)
-        self._alarm: asyncio.TimerHandle | None = None
-        self._alarm_at: float | None = None
-        self._running: set[asyncio.Task[None]] = set()
+        self._alarm = Alarm(hall.clock, self._wake)
+        self._errands = Errands(tasks)
         self._stops = [hall.bus.hear(HEARD, self._hear), hall.bus.answer(CurrentPop, self._current)]
 
     async def restore(self) -> None:
@@ -47,10 +46,8 @@ class ScreenpopRoom:
         """Stop hearing and answering; lookups under way are dropped."""
         for stop in self._stops:
             stop()
-        if self._alarm is not None:
-            self._alarm.cancel()
-        for task in self._running:
-            task.cancel()
+        self._alarm.cancel()
+        self._errands.cancel()
 
     def _hear(self, fact: Fact) -> None:
         self._carry_out(self._builder.receive(fact, self._hall.clock.now()))
@@ -64,14 +61,9 @@ class ScreenpopRoom:
                 self._hall.bus.publish(order)
                 continue
             if order.customer is not None:
-                self._start(self._read_profile(order, order.customer))
-            self._start(self._read_history(order))
-        self._arm()
-
-    def _start(self, lookup: Coroutine[None, None, None]) -> None:
-        task = self._tasks.create_task(lookup)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+                self._errands.send(self._read_profile(order, order.customer))
+            self._errands.send(self._read_history(order))
+        self._alarm.set(self._builder.next_wake())
 
     async def _read_profile(self, order: LookUp, customer: CustomerId) -> None:
         profile = None
@@ -102,19 +94,7 @@ class ScreenpopRoom:
         now = self._hall.clock.now()
         self._hear(HistoryRead(at=now, call=order.call, customer=order.customer, history=history))
 
-    def _arm(self) -> None:
-        due = self._builder.next_wake()
-        if due == self._alarm_at:
-            return
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._alarm, self._alarm_at = None, due
-        if due is not None:
-            wait_s = max(0.0, due - self._hall.clock.now())
-            self._alarm = asyncio.get_running_loop().call_later(wait_s, self._wake)
-
     def _wake(self) -> None:
-        self._alarm, self._alarm_at = None, None
         self._carry_out(self._builder.wake(self._hall.clock.now()))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from prometheus_client import Counter
 
+from cti.alarm import Alarm
 from cti.caller import PastContact
 from cti.errors import PeerError, Refused, Unavailable
 from cti.events import CallFact, ContactClosed, Fact, PbxSynced
@@ -77,8 +78,7 @@ class VocRoom:
         self._hall = hall
         self._store = hall.store
         self.history = History()
-        self._alarm: asyncio.TimerHandle | None = None
-        self._alarm_at: float | None = None
+        self._alarm = Alarm(hall.clock, self.wake)
         self._steps: list[dict[str, Any]] = []
         self._rows: dict[CallId, Contact] = {}
         self._linkedids: list[dict[str, Any]] = []
@@ -126,8 +126,7 @@ class VocRoom:
         """Close what only lingers; contacts still being written up are taken up again at the next start."""
         self.carry_out(self.history.wake(self._hall.clock.now() + LINGER_S))
         self.flush()
-        if self._alarm is not None:
-            self._alarm.cancel()
+        self._alarm.cancel()
         try:
             await self._close_waiting()
         except Unavailable as exc:
@@ -152,7 +151,7 @@ class VocRoom:
             self.history.restore(call, facts, seq, now)
         for row in await self._store.read(FIND_OPEN_DRAFTS):
             self.history.keep_draft(CallId(row.call), AgentId(row.agent), Draft(row.disposition, row.note))
-        self._arm()
+        self._alarm.set(self.history.next_wake())
         log.info("history taken up", open=len(self.history.picture().open))
 
     # --- hearing and writing --------------------------------------------------------------------------------------
@@ -181,7 +180,7 @@ class VocRoom:
                 self._to_close.set()
         if orders and self._flush_at is None:
             self._flush_at = asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
-        self._arm()
+        self._alarm.set(self.history.next_wake())
 
     def flush(self) -> None:
         """Hand everything noted so far to the store."""
@@ -205,20 +204,8 @@ class VocRoom:
             STEPS_LOST.inc(steps)
             log.error("steps lost", steps=steps, error=str(exc))
 
-    def _arm(self) -> None:
-        due = self.history.next_wake()
-        if due == self._alarm_at:
-            return
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._alarm, self._alarm_at = None, due
-        if due is not None:
-            wait_s = max(0.0, due - self._hall.clock.now())
-            self._alarm = asyncio.get_running_loop().call_later(wait_s, self.wake)
-
     def wake(self) -> None:
         """The alarm has rung."""
-        self._alarm, self._alarm_at = None, None
         self.carry_out(self.history.wake(self._hall.clock.now()))
 
     async def _close_contacts(self) -> None:
