@@ -18,7 +18,7 @@ from acd.offer import Offer, OfferState
 from acd.offering import LINK, Offering
 from acd.orders import Order
 from acd.queue import Waiting
-from acd.strategy import longest_idle, needed_skills
+from acd.strategy import needed_skills
 from acd.talk import begin_talk, end_talk, end_wrap_up
 from cti.events import (
     AgentNotReady,
@@ -168,7 +168,7 @@ class Distributor:
             return orders
         for contact in self.floor.in_line():
             needed = needed_skills(contact, self.floor.queues[contact.queue], self.floor.languages)
-            agent = longest_idle(self.floor.free.values(), needed)
+            agent = self.floor.free.longest_idle(needed)
             if agent is not None:
                 orders.append(self._offering.make_offer(contact, agent, needed, now))
             if not self.floor.free:

@@ -8,6 +8,7 @@ import heapq
 from collections.abc import Iterator
 
 from acd.agent import Agent
+from acd.free import Free
 from acd.offer import Offer
 from acd.orders import ForgetWaiting, KeepAgent, KeepWaiting, Order
 from acd.queue import Tally, Waiting
@@ -52,7 +53,7 @@ class Floor:
         self.talks: dict[CallId, AgentId] = {}
         self.accepted: dict[OfferId, None] = {}
         self.tallies = {queue: Tally() for queue in self.queues}
-        self.free: dict[AgentId, Agent] = {}
+        self.free = Free(self.agents.values())
         self._deadlines: list[tuple[float, str]] = []
         self._ready_in: dict[QueueId, int] = dict.fromkeys(self.queues, 0)
         self._staffed_in: dict[QueueId, int] = dict.fromkeys(self.queues, 0)
@@ -67,9 +68,9 @@ class Floor:
         """This agent has changed."""
         self._touched_agents[agent.id] = None
         if agent.is_free:
-            self.free[agent.id] = agent
+            self.free.put(agent)
         else:
-            self.free.pop(agent.id, None)
+            self.free.drop(agent.id)
         now_counted = (agent.is_free, agent.is_staffed)
         was_free, was_staffed = self._counted.get(agent.id, (False, False))
         if now_counted == (was_free, was_staffed):

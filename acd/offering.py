@@ -56,7 +56,7 @@ class Offering:
 
     def make_offer(self, contact: Waiting, agent: Agent, needed: frozenset[str], now: float) -> CallOffered:
         """Ask this agent to take this contact."""
-        others = sum(1 for other in self._floor.free.values() if needed <= frozenset(other.spec.skills)) - 1
+        others = self._floor.free.count(needed) - 1
         why = why_her(agent, needed, others, now)
         offer = Offer(
             offer=self._new_name(contact, agent, now),

@@ -1,9 +1,9 @@
 """Which agent: among those who are free and have every skill, the one idle longest.
 
-`fits` says who could take a contact at all; `longest_idle` says who should, and why in a sentence.
+`fits` says who could take a contact at all, `acd.free` finds who should, `why_her` says why in a sentence.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from acd.agent import Agent
 from acd.queue import Waiting
@@ -24,11 +24,6 @@ def needed_skills(contact: Waiting, queue: QueueSpec, languages: Collection[str]
 def fits(agent: Agent, needed: frozenset[str]) -> bool:
     """True when this agent, were she free, could take it."""
     return needed <= frozenset(agent.spec.skills)
-
-
-def longest_idle(free: Iterable[Agent], needed: frozenset[str]) -> Agent | None:
-    """The fitting agent who has been idle longest; the name breaks ties."""
-    return min((agent for agent in free if fits(agent, needed)), key=lambda one: (one.idle_since, one.id), default=None)
 
 
 def why_her(agent: Agent, needed: frozenset[str], others_free: int, now: float) -> str:
