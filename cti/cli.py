@@ -156,8 +156,11 @@ def offhook(
 
 
 def add_rooms_commands() -> None:
-    """Put the commands rooms offer by entry point below ours."""
+    """Put the commands rooms offer by entry point below ours, once."""
+    known = {group.name for group in app.registered_groups}
     for point in sorted(entry_points(group=GROUP), key=lambda one: one.name):
+        if point.name in known:
+            continue
         try:
             app.add_typer(point.load(), name=point.name)
         except ImportError as exc:  # a broken room must not take the other commands with it

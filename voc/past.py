@@ -61,7 +61,6 @@ def _row(line: dict[str, str], region: str) -> dict[str, Any]:
         raise ValueError(f"{agent!r} is no agent's name")
     at = _instant(line["at"])
     waited_s, talk_s = _seconds(line["waited_s"]), _seconds(line["talk_s"])
-    number = read_number(line["ani"], region)
     outcome = ContactOutcome(line["outcome"] or (ContactOutcome.ANSWERED if agent else ContactOutcome.IVR_ONLY))
     contact = Contact(
         call=CallId(line["call"]),
@@ -73,7 +72,7 @@ def _row(line: dict[str, str], region: str) -> dict[str, Any]:
         answered_at=at + waited_s if agent else None,
         ended_at=at + waited_s + talk_s,
         ani=line["ani"],
-        ani_e164=number.e164,
+        ani_e164=read_number(line["ani"], region).e164,
         caller_name="",
         dnis=line["dnis"],
         match=None,

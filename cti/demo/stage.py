@@ -119,8 +119,11 @@ def _write_configuration(
         for agent, name, skills in AGENTS
     )
     (folder / "agents.yaml").write_text("agents:\n" + agents)
-    (folder / "offhook.toml").write_text(
-        f"""[pbx]
+    (folder / "offhook.toml").write_text(_settings_text(lab, options, agi_port, espeak, sox))
+
+
+def _settings_text(lab: Lab, options: DemoOptions, agi_port: int, espeak: Sequence[str], sox: Sequence[str]) -> str:
+    return f"""[pbx]
 port = {lab.ports.ami}
 user = "offhook"
 secret_file = "ami.secret"
@@ -146,7 +149,6 @@ sox = {_toml_list(sox)}
 [log]
 level = "info"
 """
-    )
 
 
 def _toml_list(words: Sequence[str]) -> str:

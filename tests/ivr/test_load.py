@@ -55,11 +55,7 @@ def test_prompts_in_all_their_forms(tmp_path: Path) -> None:
     assert (both.text("en"), both.text("de")) == (("en", "Hello."), ("es", "Buenas."))
 
 
-def test_every_mistake_is_found_at_once_with_its_line(tmp_path: Path) -> None:
-    """One reading names them all: kinds, keys, targets, queues, values."""
-    findings = load(
-        tmp_path,
-        """start: greet
+FULL_OF_MISTAKES = """start: greet
 fallback: menu
 nodes:
   greet:
@@ -85,7 +81,14 @@ nodes:
     kind: queue
     queue: slaes
     reason: r
-""",
+"""
+
+
+def test_every_mistake_is_found_at_once_with_its_line(tmp_path: Path) -> None:
+    """One reading names them all: kinds, keys, targets, queues, values."""
+    findings = load(
+        tmp_path,
+        FULL_OF_MISTAKES,
     )
     by_line = {finding.line: finding for finding in findings}
     assert {4, 12, 15, 17, 21, 22, 23, 25} <= set(by_line)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from cti.demo.lab import Lab
 from tests.pbx.sipp import wait_until
 
 
@@ -121,3 +122,34 @@ class ScriptedDaemon:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def to_hold(asked: Asked) -> None:
+    """Answer the caller and send him to the hold loop, as the ivr does."""
+    asked.say("SET VARIABLE TIMEOUT(absolute) 0")
+    asked.say("ANSWER")
+    for name, value in (("QUEUE", "sales"), ("SINCE", "1795322658.5"), ("LANGUAGE", "en"), ("PRIORITY", "7")):
+        asked.say(f'SET VARIABLE OFFHOOK_{name} "{value}"')
+    asked.say('SET VARIABLE OFFHOOK_REASON "billing, old account"')
+    asked.go_on("offhook-hold,s,1")
+
+
+def keep_holding(asked: Asked) -> None:
+    """Send him back to the music."""
+    asked.go_on("offhook-hold,s,1")
+
+
+def let_wait(daemon: ScriptedDaemon) -> None:
+    """From now on every caller waits."""
+    daemon.scripts.update(inbound=to_hold, hold=keep_holding)
+
+
+def is_empty(lab: Lab) -> bool:
+    """True once no channel is left."""
+    return wait_until(lambda: "0 active channels" in lab.console("core show channels") or None, 10, 0.2) is True
+
+
+def key_of(reply: str) -> str:
+    """The key in the reply to WAIT FOR DIGIT."""
+    code = reply.partition("result=")[2].split(" ")[0]
+    return chr(int(code)) if code.isdigit() and code != "0" else ""
