@@ -98,8 +98,8 @@ def demo(
 def init(folder: Annotated[Path, typer.Argument(help="Where to write it.")] = Path()) -> None:
     """Write settings, queues, agents, flows, secrets and an empty database to start from."""
     for file in write_configuration(folder):
-        out.print(f"wrote {file}")
-    out.print("Next: `offhook pbx print-config`, then `offhook check`.")
+        _say(f"wrote {file}")
+    _say("Next: `offhook pbx print-config`, then `offhook check`.")
 
 
 @app.command()
@@ -134,12 +134,18 @@ def print_config(
     """What your Asterisk needs from us: manager user, dialplan, failsafe queue, call record."""
     for name, text in render(_settings(config)).items():
         if folder is None:
-            out.print(f"; ----- {name}", markup=False, highlight=False)
-            out.print(text, markup=False, highlight=False, soft_wrap=True)
-        else:
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(text, encoding="utf-8")
-            out.print(f"wrote {folder / name}")
+            _say(f"; ----- {name}\n{text}")
+            continue
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / name
+        file.touch(mode=0o600)  # two of them hold a secret
+        file.write_text(text, encoding="utf-8")
+        _say(f"wrote {file}")
+
+
+def _say(text: str) -> None:
+    """Words as they are: no markup, no line broken, for a path may be long and odd."""
+    out.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _show_version(wanted: bool) -> None:
@@ -196,9 +202,9 @@ def _told(exc: CtiError) -> int:
     if isinstance(exc, ConfigError):
         err.print(f"{len(exc.findings)} mistake(s) in the configuration:", style="bold red")
         for finding in exc.findings:
-            err.print(f"  {finding}", markup=False, highlight=False)
+            err.print(f"  {finding}", markup=False, highlight=False, soft_wrap=True)
         return 2
-    err.print(str(exc), markup=False, highlight=False, style="red")
+    err.print(str(exc), markup=False, highlight=False, soft_wrap=True, style="red")
     return 1
 
 
