@@ -112,12 +112,6 @@ def run(scale: Scale, say: Say) -> Row:
         lines=lines_of(found),
         goals=[
             Goal("p50 of the look-up beside raw sqlite3", median_ratio(found[READ], found[RAW], p50), 2.0, True),
-            Goal(
-                "p50 of the whole match beside aiosqlite's look-up",
-                median_ratio(found[MATCH], found[AIO], p50),
-                1.0,
-                True,
-            ),
             Goal("p99 of the look-up", median_of(found[READ])["p99 µs"], 100, True, "µs"),
         ],
     )

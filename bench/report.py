@@ -37,6 +37,8 @@ def write_readme(order: Sequence[str]) -> None:
 
 def in_short(found: Found) -> str:
     """One row in a few words."""
+    if "error" in found:
+        return "failed"
     met = sum(goal["is_met"] for goal in found["goals"])
     return f"{met} of {len(found['goals'])} goals met, {found['took_s']:.0f} s"
 
