@@ -230,6 +230,10 @@ class _Ivr:
     async def _enqueue(self, order: step.Enqueue, session: AgiSession) -> None:
         """Give the channel what it must carry over a restart of ours, then tell that the caller waits."""
         now = self._hall.clock.now()
+        if session.call not in self._matches:
+            # Matching begins at the arrival and takes milliseconds; who is not matched after a menu was not seen to arrive.
+            mend = f"is the context of its trunk ({session.channel}) among pbx.trunk_contexts?"
+            log.warning("a caller is queued whom nobody matched", call=session.call, mend=mend)
         spec = self._hall.site.queue(order.queue)
         carried = {
             "OFFHOOK_QUEUE": order.queue,

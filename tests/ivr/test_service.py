@@ -229,6 +229,21 @@ async def test_a_late_match_is_used(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("match", [None, MatchKind.WITHHELD, MatchKind.KNOWN])
+async def test_a_caller_nobody_saw_arrive_is_served_and_named_in_the_log(
+    tmp_path: Path, match: MatchKind | None
+) -> None:
+    """A trunk in a context nobody listed costs the match: the log says what to mend. Every matched kind is no reason to."""
+    async with opened(tmp_path, match=match) as room:
+        with capture_logs() as logs:
+            await call(room, "", "0")
+        assert len(room.told(CallQueued)) == 1
+    said = [line["mend"] for line in logs if line["event"] == "a caller is queued whom nobody matched"]
+    assert bool(said) == (match is None)
+    assert all("pbx.trunk_contexts" in mend for mend in said)
+
+
+@pytest.mark.asyncio
 async def test_no_match_in_time_goes_on(tmp_path: Path) -> None:
     """A caller nobody has matched yet is not kept waiting, and the limit on the channel outlasts the short wait."""
     async with opened(tmp_path, match=None) as room:
