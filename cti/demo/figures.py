@@ -26,14 +26,13 @@ class PopFigures:
                     self.rang.setdefault(offer, fact.at)
 
     def report(self) -> dict[str, object]:
-        """`shown`: pops painted; `rang`: phones that rang; `before_ring`: of those, with the pop painted before.
+        """`shown`: pops painted; `before_ring`: phones that rang after their pop was painted.
 
         `lead_ms`: by how much the pop came first, in milliseconds, over the offers that rang.
         """
         leads = sorted((at - self.painted[offer]) * 1000 for offer, at in self.rang.items() if offer in self.painted)
         return {
             "shown": len(self.painted),
-            "rang": len(self.rang),
             "before_ring": sum(lead > 0 for lead in leads),
             "lead_ms": {name: percentile(leads, share) for name, share in (("p50", 0.5), ("p95", 0.05), ("p99", 0.01))},
         }

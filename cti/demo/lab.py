@@ -4,6 +4,7 @@ Needs no root and touches nothing of the system's; any number of them run side b
 only once Asterisk answers its manager interface, and that `stop` leaves no process. What the calls in it mean, it doesn't know.
 """
 
+import os
 import secrets
 import shutil
 import signal
@@ -132,6 +133,7 @@ class Lab:
         """Boot and wait until the manager interface says FullyBooted (about 1 s). Raises Unavailable, naming the log."""
         if self.pid is not None:
             return
+        self._end_leftover()
         self._check_ports()
         self._write()
         console = self.run_dir / "log" / "console"
@@ -141,6 +143,7 @@ class Lab:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=self.run_dir, start_new_session=True
             )
+        self._pid_file.write_text(str(self._process.pid))
         try:
             self._wait_until_booted()
         except BaseException:
@@ -182,8 +185,29 @@ class Lab:
         asked = [*self.program.command, "-C", str(self.run_dir / "etc" / "asterisk.conf"), "-rx", command]
         return subprocess.run(asked, capture_output=True, text=True, timeout=20, check=False).stdout
 
+    @property
+    def _pid_file(self) -> Path:
+        return self.run_dir / "asterisk.pid"
+
+    def _end_leftover(self) -> None:
+        """End the Asterisk of a run whose program was killed before it could: it would write into our files."""
+        try:
+            pid = int(self._pid_file.read_text())
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except (OSError, ValueError):
+            return
+        if str(self.run_dir / "etc" / "asterisk.conf").encode() not in command:
+            return  # the number belongs to somebody else by now
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + _STOP_S
+        while Path(f"/proc/{pid}/cmdline").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self._pid_file.unlink(missing_ok=True)
+
     def _forget(self) -> None:
         self._process = None
+        self._pid_file.unlink(missing_ok=True)
         if self._socket_dir is not None:
             shutil.rmtree(self._socket_dir, ignore_errors=True)
             self._socket_dir = None

@@ -66,7 +66,7 @@ class Show:
         """Play until `stop`; robots and callers are gone afterwards, calls in progress hung up."""
         async with asyncio.TaskGroup() as group:
             self._group = group
-            await self._synced.wait()
+            await _first(self._synced, stop)
             robots = [group.create_task(self._keep_robot(agent)) for agent, _, _ in AGENTS]
             for_s = self._options.for_s
             pace = 1.0 if for_s is None else TIMED_PACE
@@ -152,6 +152,16 @@ class Show:
         return [line.agent for line in picture.agents if line.activity is not Activity.IDLE]
 
 
+async def _first(*events: asyncio.Event) -> None:
+    """Wait for any of them."""
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waiting:
+            each.cancel()
+
+
 async def _either(event: asyncio.Event, seconds: float) -> None:
     """Wait for the event, `seconds` at most."""
     try:
@@ -165,7 +175,7 @@ async def play(stage: Stage, options: DemoOptions, tell: Callable[[Hall], None])
     """Open everything, play, close everything; the report. `tell` is called once all is up."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # SIGHUP: the terminal was closed
         loop.add_signal_handler(number, stop.set)
     await asyncio.to_thread(stage.lab.start)
     started_at = 0.0

@@ -4,6 +4,8 @@ Made once; a second demo on the same folder finds it and starts in seconds. It i
 works on it with `--config FOLDER/offhook.toml`, also after the demo has ended.
 """
 
+import fcntl
+import json
 import secrets
 import shutil
 import socket
@@ -13,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TextIO
 
 from cti.data_folder import find_data_folder
 from cti.demo.company import Company, found_company
@@ -31,7 +34,7 @@ AGENTS = (
 )
 NUMBERS = ("1000", "1001", "1002")
 OURS_FILE = "this-is-a-demo"
-SEED_FILE = "seeded"
+SEED_FILE = "seeded.json"
 """Written last: a folder without it was interrupted in the making and is made anew."""
 
 Say = Callable[[str], None]
@@ -46,6 +49,8 @@ class Stage:
     lab: Lab
     company: Company
     passwords: dict[str, str]
+    held: TextIO
+    """Open while the demo lasts: it keeps the folder from another one."""
 
     def command(self, *words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
         """Run an `offhook` command on this installation; what it printed is in the result."""
@@ -59,9 +64,9 @@ def set_stage(options: DemoOptions, say: Say) -> Stage:
     _check_port("ami-port", options.ami_port)
     _check_port("sip-port", options.sip_port)
     _check_port("agi-port", options.agi_port)
+    held = _hold(folder)
     program = find_or_install(say=say)
     espeak, sox = speech_commands(program)
-    _clear(folder)
     free = LabPorts.free()
     ports = replace(free, sip=options.sip_port or free.sip, ami=options.ami_port or free.ami)
     agi_port = options.agi_port or _free_port()
@@ -70,27 +75,46 @@ def set_stage(options: DemoOptions, say: Say) -> Stage:
     _write_configuration(folder, lab, options, agi_port, token, espeak, sox)
     passwords = {name: f"{name}-demo" for name in (*(agent for agent, _, _ in AGENTS), "sue", "root")}
     company = _company(folder, options, passwords, say)
-    return Stage(folder, load_settings(folder / "offhook.toml"), lab, company, passwords)
+    return Stage(folder, load_settings(folder / "offhook.toml"), lab, company, passwords, held)
 
 
-def _clear(folder: Path) -> None:
-    """A demo's folder that was not finished is made anew; a folder that is no demo's is never touched."""
-    if (folder / SEED_FILE).is_file():
-        return
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / OURS_FILE).is_file():
+def _hold(folder: Path) -> TextIO:
+    """Keep the folder for this demo; the kernel lets go of it when we die. One that was not finished is emptied.
+
+    Raises Unavailable for a folder that is no demo's, which is never touched, and while another demo runs there.
+    """
+    mark = folder / OURS_FILE
+    if folder.is_dir() and any(folder.iterdir()) and not mark.is_file():
         raise Unavailable("demo", f"{folder} holds something else; choose an empty folder with --dir")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    (folder / OURS_FILE).touch()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = mark.open("a")
+    except OSError as exc:
+        raise Unavailable("demo", f"{folder} can't be used ({exc.strerror}); choose another with --dir") from exc
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as exc:
+        held.close()
+        raise Unavailable(
+            "demo", f"a demo already runs in {folder}; end it, or choose another folder with --dir"
+        ) from exc
+    if not (folder / SEED_FILE).is_file():
+        for left in folder.iterdir():
+            if left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left, ignore_errors=True)
+            elif left != mark:
+                left.unlink()
+    return held
 
 
 def _company(folder: Path, options: DemoOptions, passwords: dict[str, str], say: Say) -> Company:
     """Found the company, or read its files again when the folder has been seeded already."""
     mark = folder / SEED_FILE
-    founded_at = float(mark.read_text()) if mark.is_file() else time.time()
-    company = found_company(folder / "company", options.customers, founded_at, options.seed)
     if mark.is_file():
-        return company
+        seeded = json.loads(mark.read_text())
+        return found_company(folder / "company", seeded["customers"], seeded["at"], seeded["seed"])
+    founded_at = time.time()
+    company = found_company(folder / "company", options.customers, founded_at, options.seed)
     say(f"importing {options.customers} customers, what they bought and how they called before")
     further = ("--purchases", str(company.purchases_csv), "--cases", str(company.cases_csv))
     _must(folder, "customers", "import", str(company.customers_csv), *further)
@@ -100,7 +124,7 @@ def _company(folder: Path, options: DemoOptions, passwords: dict[str, str], say:
         role = {"sue": "supervisor", "root": "admin"}.get(name, "agent")
         agent = ("--agent", name) if role == "agent" else ()
         _must(folder, "users", "add", name, "--role", role, *agent, "--password-stdin", typed=password + "\n")
-    mark.write_text(f"{founded_at}")
+    mark.write_text(json.dumps({"customers": options.customers, "seed": options.seed, "at": founded_at}))
     return company
 
 
