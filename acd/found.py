@@ -10,9 +10,11 @@ from acd.offer import Offer, OfferState
 from acd.offering import Offering
 from acd.orders import Order
 from acd.talk import begin_talk, end_wrap_up
-from cti.events import CallConnected, OfferOutcome, WrapUpEnd
-from cti.floor import Activity
+from cti.events import AgentReady, CallConnected, OfferOutcome, WrapUpEnd
+from cti.floor import Activity, Availability, NotReadyReason
 from cti.ids import OfferId, agent_of_offer, offer_of_leg
+
+_NOT_PICKED_UP = frozenset({NotReadyReason.RONA, NotReadyReason.PHONE})
 
 
 def talk_found(floor: Floor, offering: Offering, fact: CallConnected, now: float) -> list[Order]:
@@ -29,7 +31,11 @@ def talk_found(floor: Floor, offering: Offering, fact: CallConnected, now: float
 
 
 def _leave_the_rest(floor: Floor, offering: Offering, agent: Agent, now: float) -> list[Order]:
-    """She talks: whatever else we thought her to do is over."""
+    """She talks: whatever else we thought her to do is over, and she did pick up."""
+    if agent.availability is Availability.NOT_READY and agent.reason in _NOT_PICKED_UP:
+        agent.want(Availability.READY, "", now)
+        floor.touch(agent)
+        return [AgentReady(at=now, agent=agent.id)]
     offer = floor.offer_to(agent)
     if offer is not None:
         return offering.end_offer(offer, OfferOutcome.RESCINDED, "she talks to another caller", now)
@@ -46,11 +52,11 @@ def _begin(
         call=contact.call,
         agent=agent.id,
         queue=contact.queue,
-        made_at=fact.at,
+        made_at=now,
         waited_s=max(0.0, fact.at - contact.since),
         ring_for_s=floor.queues[contact.queue].ring_for_s,
         state=OfferState.PICKED_UP,
-        due=fact.at,
+        due=now,
     )
     offering.set_offer(offer)
-    return begin_talk(floor, offer, fact.at, now)
+    return begin_talk(floor, offer, now, now)

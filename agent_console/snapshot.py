@@ -30,7 +30,7 @@ from cti.events import (
 )
 from cti.floor import AgentLine, FloorPicture, QueueLine, WaitingLine
 from cti.ids import AgentId
-from cti.pop import Pop
+from cti.pop import Pop, PopPhase
 from cti.site import Site
 
 Json = bytes
@@ -253,7 +253,7 @@ class Board:
     def _pop_changed(self, fact: PopChanged) -> list[Change]:
         pop, shown = fact.pop, self.pop(fact.agent)
         ended = self._ended.get(fact.agent)
-        if _is_late(pop, shown) or _is_late(pop, ended) or (ended is not None and pop.offer == ended.offer):
+        if _is_late(pop, shown) or _is_late(pop, ended) or _is_over(pop, ended):
             return []
         text = _POP(pop)
         self._pops[fact.agent] = (pop, text)
@@ -345,6 +345,13 @@ def _is_late(pop: Pop, known: Pop | None) -> bool:
     if pop.offer == known.offer:
         return pop.version <= known.version
     return pop.offered_at < known.offered_at
+
+
+def _is_over(pop: Pop, ended: Pop | None) -> bool:
+    """True for a contact that has left the screen; one whose talk was found later comes back."""
+    if ended is None or pop.offer != ended.offer:
+        return False
+    return ended.phase is not PopPhase.OFFERED or pop.phase is PopPhase.OFFERED
 
 
 def _choices(site: Site) -> Json:

@@ -236,11 +236,12 @@ class PopBuilder:
     def _accept(self, caller: Caller, fact: OfferAccepted, now: float) -> list[LookUp | Fact]:
         screen = caller.screens.get(fact.agent)
         if screen is None or screen.offer != fact.offer:
-            if fact.offer in caller.past_offers:
+            if fact.offer in caller.past_offers and fact.at <= caller.given_up.get(fact.offer, fact.at):
                 self._ignored += 1
                 return []
-            # Told after a restart: the offer was made before our time.
+            # Made before our time, or given up while the PBX was out of sight.
             caller.past_offers.add(fact.offer)
+            caller.given_up.pop(fact.offer, None)
             screen = Screen(
                 fact.agent, fact.offer, PopPhase.ANSWERED, fact.queue, fact.at, fact.waited_s, "", caller.version
             )
@@ -267,6 +268,7 @@ class PopBuilder:
         if screen is None or screen.offer != fact.offer or screen.phase is not PopPhase.OFFERED:
             self._ignored += 1
             return []
+        caller.given_up[fact.offer] = fact.at
         self._take_away(caller, fact.agent)
         return []
 

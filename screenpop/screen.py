@@ -51,6 +51,7 @@ class Caller:
     queued: CallQueued | None = None
     screens: dict[AgentId, Screen] = field(default_factory=dict)
     past_offers: set[OfferId] = field(default_factory=set)
+    given_up: dict[OfferId, float] = field(default_factory=dict)  # offer: when it ended without a talk
     version: int = 0
     is_over: bool = False
     missed: int = 0

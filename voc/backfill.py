@@ -5,7 +5,7 @@ marked inferred, that make the contact. The legs our agents' phones rang on have
 call they rang for; a call that never was in a context for calls from outside is none of ours (the doctor's check calls).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from cti.events import (
@@ -165,6 +165,19 @@ class CelLedger:
     def mark(self, read_to: int) -> int:
         """From where the next reading must begin, so that no unsettled call is cut."""
         return min((call.place for call in self._calls.values()), default=read_to)
+
+
+def unheard(facts: Iterable[CallFact], steps: Sequence[CallFact]) -> tuple[CallFact, ...]:
+    """Those of the record's Facts that say something the steps of the contact don't: a talk nobody saw begin, an end."""
+    return tuple(fact for fact in facts if not any(_is_same(fact, step) for step in steps))
+
+
+def _is_same(fact: CallFact, step: CallFact) -> bool:
+    if type(fact) is not type(step):
+        return False
+    if isinstance(fact, CallConnected | CallParted) and isinstance(step, CallConnected | CallParted):
+        return fact.peer == step.peer and abs(fact.at - step.at) < AT_ONCE_S
+    return not (isinstance(fact, CallEnded) and step.inferred)
 
 
 def is_near_half(channel: str) -> bool:

@@ -15,7 +15,7 @@ from cti.errors import Unavailable
 from cti.events import CallEnded, CallFact, EndedBy, PbxSynced
 from cti.ids import CallId
 from cti.store import Store
-from voc.backfill import CelCall, CelLedger
+from voc.backfill import CelCall, CelLedger, unheard
 from voc.cel_source import CelMark, CelSource
 from voc.history import History, Order
 from voc.store import FIND_KNOWN, FIND_MARK, KEEP_MARK
@@ -64,6 +64,11 @@ class CatchUp:
         self._suspects = {call: self._suspects.get(call, due) for call in self._history.not_up(synced)}
         self._wanted.set()
 
+    def note_end(self, call: CallId) -> None:
+        """A call is over; of one we did not watch all the time the record is wanted soon."""
+        if not self._history.is_settled(call):
+            self._wanted.set()
+
     async def run(self) -> None:
         """One pass after another, until cancelled."""
         while True:
@@ -73,7 +78,8 @@ class CatchUp:
                 is_done = await self.catch_up()
             except (Unavailable, OSError) as exc:
                 log.warning("asterisk's record of calls could not be read", error=str(exc))
-            wait_s = EVERY_S if is_done and not self._suspects else self._grace_s + 1.0
+            is_done = is_done and not self._suspects and not self._history.awaits_record()
+            wait_s = EVERY_S if is_done else self._grace_s + 1.0
             try:
                 async with asyncio.timeout(wait_s):
                     await self._wanted.wait()
@@ -113,7 +119,7 @@ class CatchUp:
     async def _settle(self) -> None:
         now = self._clock.now()
         ended = self._ledger.ended(now - self._grace_s)
-        missed = await self._unknown(call for call in ended if not self._history.is_over(call.call))
+        missed = await self._unknown(call for call in ended if not self._history.is_settled(call.call))
         for call in missed:
             self._fill_in(call, call.facts(), now)
         self._ledger.settle(call.call for call in ended)
@@ -148,6 +154,9 @@ class CatchUp:
 
     def _fill_in(self, call: CelCall, facts: Iterable[CallFact], now: float) -> None:
         log.info("contact filled in from asterisk's record", call=call.call)
+        known = self._history.contact(call.call)
+        if known is not None:
+            facts = unheard(facts, known[1])
         self._carry_out(self._history.fill_in(call.call, facts, now))
 
     def _give_up_suspects(self) -> None:

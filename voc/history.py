@@ -41,6 +41,9 @@ LINGER_S = 0.5
 WRAP_UP_DUE_S = 3.0
 """How long after the caller is gone we wait for the wrap-up of an agent who talked."""
 
+RECORD_DUE_S = 30.0
+"""How long after its end we wait for Asterisk's record of a call we did not watch all the time."""
+
 WRAP_UP_GRACE_S = 30.0
 """How long past its limit a wrap-up may be, before we take it that nobody will end it (a restart)."""
 
@@ -114,6 +117,7 @@ class _Open:
     wrapping: dict[AgentId, float] = field(default_factory=dict)  # agent: until
     wrapped: dict[AgentId, float] = field(default_factory=dict)  # agent: ended at
     is_talking: bool = False
+    is_watched: bool = True  # from where we know of it to its end, without a gap
     close_at: float | None = None
 
     def contact(self) -> Contact:
@@ -130,9 +134,13 @@ class HistoryPicture:
 
 
 class History:
-    """The machine. Feed it every Fact of a call and every PbxSynced; `now` is Unix seconds."""
+    """The machine. Feed it every Fact of a call and every PbxSynced; `now` is Unix seconds.
 
-    def __init__(self) -> None:
+    `has_record`: Asterisk's own record will be read, and told by `fill_in`, of each call with a gap in what we saw.
+    """
+
+    def __init__(self, has_record: bool = False) -> None:
+        self._has_record = has_record
         self.drafts = Drafts()
         self._open: dict[CallId, _Open] = {}
         self._early: OrderedDict[CallId, deque[CallFact]] = OrderedDict()
@@ -147,7 +155,7 @@ class History:
         """Hear one Fact."""
         if isinstance(fact, CallFact):
             return [] if type(fact) in NO_STEPS else self._hear(fact, now)
-        return self._note_talking(fact, now) if isinstance(fact, PbxSynced) else []
+        return self._note_sync(fact, now) if isinstance(fact, PbxSynced) else []
 
     def _hear(self, fact: CallFact, now: float) -> list[Order]:
         if isinstance(fact, CallMerged):
@@ -207,8 +215,10 @@ class History:
     def _follow(self, known: _Open, fact: CallFact, now: float) -> None:
         """Keep what decides when the contact is complete."""
         match fact:
-            case CallEnded():
+            case CallEnded(inferred=inferred, ended_by=ended_by):
                 known.is_over = True
+                if inferred and ended_by is not EndedBy.PBX_RESTART:
+                    known.is_watched = False
             case CallConnected():
                 known.is_talking = True
             case OfferAccepted(agent=agent):
@@ -230,6 +240,8 @@ class History:
             close_at = now + WRAP_UP_DUE_S
         else:
             close_at = now + LINGER_S
+        if self._has_record and not known.is_watched:
+            close_at = max(close_at, now + RECORD_DUE_S)
         known.close_at = close_at
         heapq.heappush(self._alarms, (close_at, known.call))
 
@@ -265,7 +277,9 @@ class History:
                 surviving.seen.add(renamed)
                 self._follow(surviving, renamed, now)
 
-    def _note_talking(self, fact: PbxSynced, now: float) -> list[Order]:
+    def _note_sync(self, fact: PbxSynced, now: float) -> list[Order]:
+        for each in self._open.values():
+            each.is_watched = each.is_watched and each.is_over
         orders: list[Order] = []
         for call in fact.talking:
             known = self._open.get(call)
@@ -308,12 +322,17 @@ class History:
             known.steps.append(fact)
             known.seen.add(fact)
             self._follow(known, fact, now)
+        known.is_watched = known.is_over and not any(fact.inferred for fact in known.steps)
 
     def fill_in(self, call: CallId, facts: Iterable[CallFact], now: float) -> list[Order]:
         """Hear what Asterisk's own record says of a call that was missed in part or in whole."""
         orders: list[Order] = []
         for fact in facts:
             orders += self.receive(fact, now)
+        filled = self._open.get(self._merged.get(call, call))
+        if filled is not None and filled.is_over:
+            filled.is_watched = True
+            self._plan_close(filled, now)
         return orders
 
     def give_up(self, call: CallId, ended_by: EndedBy, at: float, now: float) -> list[Order]:
@@ -332,6 +351,16 @@ class History:
         call = self._merged.get(call, call)
         known = self._open.get(call)
         return call in self._closed if known is None else known.is_over
+
+    def is_settled(self, call: CallId) -> bool:
+        """True when nothing Asterisk's record may say of this call is news: closed, or watched to its end."""
+        call = self._merged.get(call, call)
+        known = self._open.get(call)
+        return call in self._closed if known is None else known.is_over and known.is_watched
+
+    def awaits_record(self) -> bool:
+        """True while a call is over of which only Asterisk's record knows everything."""
+        return self._has_record and any(known.is_over and not known.is_watched for known in self._open.values())
 
     def contact(self, call: CallId) -> tuple[Contact, tuple[CallFact, ...]] | None:
         """An open call's contact and steps."""

@@ -13,7 +13,7 @@ from prometheus_client import Counter
 from cti.alarm import Alarm
 from cti.caller import PastContact
 from cti.errors import PeerError, Refused, Unavailable
-from cti.events import CallFact, ContactClosed, Fact, PbxSynced
+from cti.events import CallEnded, CallFact, ContactClosed, Fact, PbxSynced
 from cti.ids import AgentId, CallId, CustomerId
 from cti.phone_number import read_number
 from cti.requests import (
@@ -77,7 +77,6 @@ class VocRoom:
     def __init__(self, hall: Hall) -> None:
         self._hall = hall
         self._store = hall.store
-        self.history = History()
         self._alarm = Alarm(hall.clock, self.wake)
         self._steps: list[dict[str, Any]] = []
         self._rows: dict[CallId, Contact] = {}
@@ -86,6 +85,7 @@ class VocRoom:
         self._closing: deque[Contact] = deque()
         self._to_close = asyncio.Event()
         self._source = cel_source(hall.settings.cel)
+        self.history = History(has_record=self._source is not None)
         self.catch_up = CatchUp(
             self.history,
             self._source,
@@ -162,6 +162,8 @@ class VocRoom:
             self.carry_out(orders)
         if isinstance(fact, PbxSynced):
             self.catch_up.note_sync(fact)
+        elif isinstance(fact, CallEnded):
+            self.catch_up.note_end(fact.call)
 
     def carry_out(self, orders: Sequence[Order]) -> None:
         """Note what is to be written, and look when the history wants to be woken."""

@@ -5,6 +5,7 @@ from acd.orders import EndLeg
 from acd.queue import Waiting
 from cti.events import (
     AgentNotReady,
+    AgentReady,
     CallAbandoned,
     CallConnected,
     CallEnded,
@@ -116,6 +117,17 @@ def test_she_is_taken_off_what_she_was_thought_to_do() -> None:
     assert only(OfferEnded, orders).offer == other.offer
     assert only(OfferAccepted, orders).call == C1
     assert [line.call for line in bench.machine.picture(bench.now).waiting] == [C2]
+
+
+def test_she_did_pick_up() -> None:
+    """The offer lapsed before anybody knew that the link was cut; she had picked up, so she is ready again."""
+    bench = Bench().start(ANN, BOB)
+    offered = only(CallOffered, bench.queue_call("c1"))
+    bench.ring(offered)
+    assert only(AgentNotReady, bench.pass_time(20.5)).reason == "rona"
+    orders = bench.tell(connected(bench, offered.offer))
+    assert only(AgentReady, orders).agent == only(OfferAccepted, orders).agent == ANN
+    assert bench.machine.floor.agents[BOB].is_free
 
 
 def test_a_caller_who_talks_to_a_stranger_is_asked_of_nobody() -> None:

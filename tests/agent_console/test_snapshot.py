@@ -27,6 +27,7 @@ from cti.events import (
 )
 from cti.floor import Activity, Availability, FloorPicture
 from cti.ids import CallId
+from cti.pop import PopPhase
 from tests.agent_console.floor import (
     ANN,
     BEN,
@@ -200,6 +201,16 @@ def test_late_data_never_brings_an_ended_pop_back() -> None:
     run(on, [OfferEnded(at=NOW, call=first.call, offer=first.offer, agent=ANN, outcome=OfferOutcome.LAPSED)])
     assert run(on, [shown(later(first))]) == []
     assert "pop" not in seen(on, Audience(Role.AGENT, ANN))
+
+
+def test_a_talk_found_after_its_offer_ended_brings_its_pop_back() -> None:
+    """She had picked up while the PBX was out of sight: the pop of the talk is shown, that of the offer is not."""
+    on = board()
+    first = pop("17.1")
+    run(on, [shown(first)])
+    run(on, [OfferEnded(at=NOW, call=first.call, offer=first.offer, agent=ANN, outcome=OfferOutcome.LAPSED)])
+    run(on, [shown(later(first, phase=PopPhase.ANSWERED))])
+    assert seen(on, Audience(Role.AGENT, ANN))["pop"]["phase"] == "answered"
 
 
 def test_an_older_version_never_covers_a_newer_one() -> None:

@@ -298,6 +298,17 @@ def test_an_offer_from_before_our_time_still_gets_its_pop() -> None:
     assert (pop.phase, pop.profile) == (PopPhase.ANSWERED, profile(C1))
 
 
+def test_a_talk_found_after_its_offer_was_given_up_has_its_card() -> None:
+    """She had picked up while the PBX was out of sight: the card is back, once."""
+    builder, made = PopBuilder(SITE), offer_to(ANN)
+    tell(builder, arrived(), matched(), *read(), queued(), made, lapsed(made))
+    found = replace(accepted(made), at=T + 35)
+    (pop,) = pops(tell(builder, found))
+    assert (pop.phase, pop.offer, pop.profile) == (PopPhase.ANSWERED, made.offer, profile(C1))
+    tell(builder, wrap_up(), wrapped_up())
+    assert pops(tell(builder, found)) == []
+
+
 def test_a_merged_call_keeps_its_screen() -> None:
     """The pop goes on under the surviving call."""
     builder, made = PopBuilder(SITE), offer_to(ANN)

@@ -1,18 +1,21 @@
 """The voc room reads Asterisk's own record: what happened while we were down, or was missed, is filled in once and right."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
-from cti.events import ContactOutcome, PbxSynced
+from cti.events import ContactOutcome, EndedBy, PbxSynced
 from cti.settings import CelSettings, Settings
 from tests.voc.floor import OLDER, Floor, open_floor
-from tests.voc.life import ANI, CALL, T, abandoned_call, arrived, in_the_menu, queued
+from tests.voc.life import ANI, ANN, CALL, T, abandoned_call, arrived, ended, in_the_menu, offered, queued
 from tests.voc.record import TRUNK, Record, abandoned, answered, check_call, ivr_only
 from voc.catchup import GRACE_S
 from voc.cel_source import CelFile
 from voc.referee import Claim, judge
+from voc.store import step_table
 
 
 @pytest.mark.asyncio
@@ -51,6 +54,32 @@ async def test_what_happened_while_we_were_down_is_filled_in(url: str, tmp_path:
         "1800000200.1": "ivr_only",
     }
     assert rows["1800000100.1"].ani_e164 == ANI
+
+
+@pytest.mark.asyncio
+async def test_what_happened_in_a_cut_is_read_from_the_record(url: str, tmp_path: Path) -> None:
+    """Answered and over while the link was cut: the contact is answered, and nothing of it is kept twice."""
+    path, record = tmp_path / "offhook.csv", Record()
+    record.arrive(CALL, T)
+    record.hold(CALL, T + 8)
+    offer = record.ring(CALL, ANN, T + 20)
+    record.talk(CALL, offer, T + 23, T + 40)
+    record.end(CALL, T + 40.1, "offhook-hold")
+    path.write_bytes(record.as_csv())
+    later = Settings(cel=CelSettings(csv=tmp_path / "not-yet.csv"))
+    async with open_floor(url, later) as floor:
+        floor.tell([*in_the_menu(), queued(), *offered(ANN, T + 20)[1]])
+        floor.tell([replace(ended(T + 50, EndedBy.UNKNOWN), inferred=True)])
+        floor.bus.publish(PbxSynced(at=T + 50, calls=()))
+        floor.wait_out(GRACE_S)
+        assert (await floor.rows())[CALL].closed_at is None
+        await floor.catch_up(CelFile(path)).catch_up()
+        floor.wait_out(1)
+        await floor.closed.wait()
+        row = (await floor.rows())[CALL]
+        kinds = [step.kind for step in await floor.store.read(select(step_table))]
+    assert (row.outcome, row.talk_s, row.queue) == ("answered", pytest.approx(17, abs=1), "sales")
+    assert (kinds.count("CallArrived"), kinds.count("CallQueued"), kinds.count("CallConnected")) == (1, 1, 1)
 
 
 @pytest.mark.asyncio

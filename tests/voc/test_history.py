@@ -5,15 +5,39 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cti.events import CallFact, CallMerged, ContactOutcome, EndedBy, PbxSynced, WrapUpEnd, WrapUpEnded
-from cti.ids import CallId, leg_of_offer, offer_id
+from cti.events import (
+    CallConnected,
+    CallFact,
+    CallMerged,
+    CallParted,
+    ContactOutcome,
+    EndedBy,
+    PbxSynced,
+    WrapUpEnd,
+    WrapUpEnded,
+)
+from cti.ids import CallId, LegId, leg_of_offer, offer_id
 from cti.requests import Draft
-from tests.voc.life import ANN, CALL, T, abandoned_call, answered_call, arrived, ended, in_the_menu, lives, queued, talk
+from tests.voc.life import (
+    ANN,
+    CALL,
+    T,
+    abandoned_call,
+    answered_call,
+    arrived,
+    ended,
+    in_the_menu,
+    lives,
+    offered,
+    queued,
+    talk,
+)
 from voc.contact import Contact, contact_of
 from voc.history import (
     LINGER_S,
     MAX_EARLY_CALLS,
     MAX_STEPS,
+    RECORD_DUE_S,
     WRAP_UP_DUE_S,
     WRAP_UP_GRACE_S,
     CloseContact,
@@ -193,6 +217,60 @@ def test_calls_the_pbx_does_not_know_are_named() -> None:
     assert history.not_up(PbxSynced(at=T + 2, calls=(CALL,))) == (other,)
     (contact,) = closed([*history.give_up(other, EndedBy.PBX_RESTART, T + 2, T + 2), *history.wake(T + 3)])[-1:]
     assert contact.outcome in (ContactOutcome.PBX_RESTART, ContactOutcome.IVR_ONLY)
+
+
+def cut_while_it_rang(history: History) -> None:
+    """The link is cut while an agent's phone rings; afterwards the PBX does not know the call any more."""
+    tell(history, [*in_the_menu(), queued(), *offered(ANN, T + 20)[1]])
+    history.receive(replace(ended(T + 50, EndedBy.UNKNOWN), inferred=True), T + 50)
+    history.receive(PbxSynced(at=T + 50, calls=()), T + 50)
+
+
+def test_a_call_that_ended_in_a_gap_waits_for_the_record() -> None:
+    """It was answered and over while the link was cut: the contact closes when the record has told, and is right."""
+    history = History(has_record=True)
+    cut_while_it_rang(history)
+    assert closed(history.wake(T + 60)) == []
+    assert history.awaits_record()
+    assert not history.is_settled(CALL)
+    leg = leg_of_offer(offer_id(CALL, ANN, T + 20))
+    told = [
+        CallConnected(at=T + 23, inferred=True, call=CALL, leg=LegId(CALL), peer=leg),
+        CallParted(at=T + 40, inferred=True, call=CALL, peer=leg),
+        replace(ended(T + 40.1, EndedBy.AGENT), inferred=True),
+    ]
+    history.fill_in(CALL, told, T + 61)
+    assert history.is_settled(CALL)
+    (contact,) = closed(history.wake(T + 61 + LINGER_S))
+    assert (contact.outcome, contact.ended_at, contact.ended_by) == (
+        ContactOutcome.ANSWERED,
+        T + 40.1,
+        EndedBy.AGENT,
+    )
+    assert round(contact.talk_s) == 17
+
+
+def test_a_record_that_says_nothing_is_not_waited_for_for_ever() -> None:
+    """No row of the call comes: the contact closes with what was seen."""
+    history = History(has_record=True)
+    cut_while_it_rang(history)
+    assert len(closed(history.wake(T + 50 + RECORD_DUE_S))) == 1
+
+
+def test_without_a_record_nothing_is_waited_for() -> None:
+    """Nobody will ever know more."""
+    history = History()
+    cut_while_it_rang(history)
+    assert len(closed(history.wake(T + 50 + LINGER_S))) == 1
+
+
+def test_a_call_taken_up_after_a_restart_waits_for_the_record() -> None:
+    """Seen to end, but not watched before: something may have happened while nobody looked."""
+    history = History(has_record=True)
+    history.restore(CALL, [*in_the_menu(), queued()], 10, T + 20)
+    history.receive(ended(T + 30), T + 30)
+    assert closed(history.wake(T + 30 + LINGER_S)) == []
+    assert history.awaits_record()
 
 
 @given(lives(), st.data())
