@@ -33,7 +33,7 @@ def test_answered_written_up_and_remembered_on_postgresql(
         ann.wait_phase("wrap_up", 30)
         ann.finish()
         sound = wait_until(
-            lambda: (said := house.verdict())["linkedids"] == 2 and not said["missing_contacts"] or None, 20.0, 1.0
+            lambda: ((said := house.verdict())["linkedids"] == 2 and not said["missing_contacts"]) or None, 20.0, 1.0
         )
         assert sound, house.verdict()
         assert house.verdict()["wrong_outcomes"] == 0
