@@ -28,6 +28,7 @@ from cti.requests import (
     SignOut,
 )
 from cti.rooms import Hall
+from cti.store import Write
 
 log = structlog.get_logger()
 
@@ -42,6 +43,7 @@ class AcdRoom:
         self._distributor = Distributor(hall.site)
         self._alarm = Alarm(hall.clock, self._wake)
         self._errands = Errands(tasks)
+        self._unwritten: list[Write] = []
         self._closers = [hall.bus.hear(self._distributor.heard, self._hear)]
         self._closers += [hall.bus.answer(kind, self._answer) for kind in DESK_REQUESTS]
         self._closers.append(hall.bus.answer(DescribeFloor, self._describe))
@@ -57,6 +59,7 @@ class AcdRoom:
         """Stop hearing and answering; orders under way are dropped, their fate is known from the PBX."""
         for stop in self._closers:
             stop()
+        self._write()
         self._alarm.cancel()
         self._errands.cancel()
 
@@ -79,13 +82,25 @@ class AcdRoom:
     def _carry_out(self, orders: Sequence[Order]) -> None:
         writes = keeping(one for one in orders if isinstance(one, KeepAgent | KeepWaiting | ForgetWaiting))
         if writes:
-            self._hall.store.write_soon(*writes)
+            # At the end of this turn of the loop: an offer does not wait for its own record.
+            if not self._unwritten:
+                asyncio.get_running_loop().call_soon(self._write)
+            self._unwritten += writes
         for order in orders:
             if isinstance(order, Fact):
                 self._hall.bus.publish(order)
             elif isinstance(order, Ring | EndLeg):
                 self._errands.send(self._ring(order) if isinstance(order, Ring) else self._end(order))
         self._alarm.set(self._distributor.next_wake())
+
+    def _write(self) -> None:
+        writes, self._unwritten = self._unwritten, []
+        if not writes:
+            return
+        try:
+            self._hall.store.write_soon(*writes)
+        except Unavailable as exc:
+            log.error("the floor is not kept", writes=len(writes), error=str(exc))
 
     async def _ring(self, order: Ring) -> None:
         try:

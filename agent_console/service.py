@@ -52,6 +52,8 @@ class ConsoleRoom:
         self._heard_while_loading: list[Fact] | None = []
         self._closers: list[Callable[[], None]] = [
             hall.bus.hear(Board.heard, self._hear),
+            # Lines after pops: what happens to the contact is shown before what that makes of the wallboard.
+            hall.bus.hear(Board.heard_late, self._hear, late=True),
             hall.bus.hear((AgentSignedIn, AgentReady), self._hear_work),
         ]
 

@@ -85,17 +85,8 @@ class Change:
 class Board:
     """Everything any console shows, now, and the latest changes that led to it."""
 
-    heard = (
-        AgentLineChanged,
-        QueueLineChanged,
-        WaitingLineChanged,
-        WaitingLineGone,
-        PopChanged,
-        OfferEnded,
-        WrapUpEnded,
-        PbxSynced,
-        PbxLost,
-    )
+    heard = (PopChanged, OfferEnded, WrapUpEnded, PbxSynced, PbxLost)
+    heard_late = (AgentLineChanged, QueueLineChanged, WaitingLineChanged, WaitingLineGone)
 
     def __init__(self, site: Site, epoch: str, now: float, log_length: int = LOG_LENGTH) -> None:
         self.epoch = epoch

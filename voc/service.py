@@ -101,7 +101,7 @@ class VocRoom:
         await self._restore()
         bus = self._hall.bus
         stops = [
-            bus.hear((CallFact, PbxSynced), self._hear),
+            bus.hear((CallFact, PbxSynced), self._hear, late=True),
             bus.answer(RecentContacts, self._recent),
             bus.answer(CountContacts, self._count),
             bus.answer(SaveDraft, self._save_draft),

@@ -17,8 +17,13 @@ class Bus(Protocol):
     def publish(self, fact: Fact) -> None:
         """Tell everybody. Never blocks; hearers run before the next Fact is told, in one order for all."""
 
-    def hear(self, kinds: type[FactT] | tuple[type[FactT], ...], ear: Callable[[FactT], None]) -> Callable[[], None]:
-        """Call `ear` with every Fact of these kinds and their subclasses; returns the way to stop. It never awaits."""
+    def hear(
+        self, kinds: type[FactT] | tuple[type[FactT], ...], ear: Callable[[FactT], None], late: bool = False
+    ) -> Callable[[], None]:
+        """Call `ear` with every Fact of these kinds and their subclasses; returns the way to stop. It never awaits.
+
+        Who only writes down what others act on hears `late`: in the same order, once nobody has anything to add.
+        """
 
     def answer(self, kind: type[RequestT], answerer: Callable[[RequestT], Awaitable[object]]) -> Callable[[], None]:
         """Be the one who answers this kind of Request; returns the way to stop. Raises ValueError when somebody is already."""

@@ -1,7 +1,8 @@
 """The bus inside one process: Facts are told in the order they were published, to every ear, before the next one.
 
-An ear that publishes adds to the end of the line; nothing is re-entered. An ear that raises is logged and counted, and the
-others still hear. There is no queue to overflow: the line is empty again before `publish` returns to its first caller.
+An ear that publishes adds to the end of the line; nothing is re-entered. Late ears hear the same Facts in the same order, when
+that line is empty: a pop does not wait for its own history to be written. An ear that raises is logged and counted, and the
+others still hear. There is no queue to overflow: both lines are empty again before `publish` returns to its first caller.
 """
 
 import asyncio
@@ -29,11 +30,12 @@ class LocalBus:
     """One process, one order, no waiting."""
 
     def __init__(self) -> None:
-        self._ears: list[tuple[tuple[type[Fact], ...], Ear]] = []
-        self._ears_of: dict[type[Fact], tuple[Ear, ...]] = {}
+        self._ears: list[tuple[tuple[type[Fact], ...], Ear, bool]] = []
+        self._ears_of: dict[type[Fact], tuple[tuple[Ear, ...], tuple[Ear, ...]]] = {}
         self._answerers: dict[type[object], Callable[[Any], Awaitable[object]]] = {}
         self._counts: dict[type[Fact], Counter] = {}
         self._line: deque[Fact] = deque()
+        self._late_line: deque[Fact] = deque()
         self._telling = False
 
     def publish(self, fact: Fact) -> None:
@@ -43,25 +45,40 @@ class LocalBus:
             return
         self._telling = True
         try:
-            while self._line:
-                self._tell(self._line.popleft())
+            while True:
+                if self._line:
+                    self._tell_first(self._line.popleft())
+                elif self._late_line:
+                    fact = self._late_line.popleft()
+                    self._tell(fact, self._who_hears(type(fact))[1])
+                else:
+                    return
         finally:
             self._telling = False
 
-    def _tell(self, fact: Fact) -> None:
+    def _tell_first(self, fact: Fact) -> None:
         kind = type(fact)
         self._count(kind)
-        for ear in self._who_hears(kind):
+        ears, late_ears = self._who_hears(kind)
+        if late_ears:
+            self._late_line.append(fact)
+        self._tell(fact, ears)
+
+    def _tell(self, fact: Fact, ears: tuple[Ear, ...]) -> None:
+        for ear in ears:
             try:
                 ear(fact)
             except Exception:  # one room's failure is one room's failure; the log line wakes a person
-                EARS_FAILED.labels(kind.__name__).inc()
-                log.exception("an ear failed", fact=kind.__name__, call=getattr(fact, "call", None))
+                kind = type(fact).__name__
+                EARS_FAILED.labels(kind).inc()
+                log.exception("an ear failed", fact=kind, call=getattr(fact, "call", None))
 
-    def _who_hears(self, kind: type[Fact]) -> tuple[Ear, ...]:
+    def _who_hears(self, kind: type[Fact]) -> tuple[tuple[Ear, ...], tuple[Ear, ...]]:
+        """Who hears this kind at once, and who late."""
         ears = self._ears_of.get(kind)
         if ears is None:
-            ears = tuple(ear for kinds, ear in self._ears if issubclass(kind, kinds))
+            hear = [(ear, late) for kinds, ear, late in self._ears if issubclass(kind, kinds)]
+            ears = tuple(ear for ear, late in hear if not late), tuple(ear for ear, late in hear if late)
             self._ears_of[kind] = ears
         return ears
 
@@ -71,9 +88,11 @@ class LocalBus:
             count = self._counts[kind] = FACTS.labels(kind.__name__)
         count.inc()
 
-    def hear(self, kinds: type[FactT] | tuple[type[FactT], ...], ear: Callable[[FactT], None]) -> Callable[[], None]:
+    def hear(
+        self, kinds: type[FactT] | tuple[type[FactT], ...], ear: Callable[[FactT], None], late: bool = False
+    ) -> Callable[[], None]:
         """Call `ear` with every Fact of these kinds from now on."""
-        entry = (kinds if isinstance(kinds, tuple) else (kinds,), cast(Ear, ear))
+        entry = (kinds if isinstance(kinds, tuple) else (kinds,), cast(Ear, ear), late)
         self._ears.append(entry)
         self._ears_of.clear()
 

@@ -177,3 +177,32 @@ def test_two_rooms_can_not_answer_the_same() -> None:
     bus.answer(GoReady, answer)
     with pytest.raises(ValueError, match="GoReady is answered already"):
         bus.answer(GoReady, answer)
+
+
+def test_a_late_ear_hears_the_same_order_when_nobody_has_anything_to_add() -> None:
+    """A late ear hears every Fact in the same order, after the whole chain, and before `publish` returns."""
+    bus = LocalBus()
+    told: list[tuple[str, Fact]] = []
+    answer = AgentNotReady(at=1.1, agent=ANN, reason="lunch")
+    bus.hear(Fact, lambda fact: told.append(("late", fact)), late=True)
+    bus.hear(AgentReady, lambda fact: bus.publish(answer))
+    bus.hear(Fact, lambda fact: told.append(("at once", fact)))
+    bus.publish(READY)
+    assert told == [("at once", READY), ("at once", answer), ("late", READY), ("late", answer)]
+
+
+def test_what_a_late_ear_publishes_is_told_to_everybody() -> None:
+    """A late ear may publish: everybody hears it, itself too, before `publish` returns."""
+    bus = LocalBus()
+    late: list[Fact] = []
+    heard: list[Fact] = []
+
+    def note(fact: Fact) -> None:
+        late.append(fact)
+        if fact is READY:
+            bus.publish(ENDED)
+
+    bus.hear(Fact, note, late=True)
+    bus.hear(Fact, heard.append)
+    bus.publish(READY)
+    assert late == heard == [READY, ENDED]
