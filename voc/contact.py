@@ -223,8 +223,11 @@ class _Adding:
             line.ringing_at = fact.at
 
     def accept(self, fact: OfferAccepted) -> None:
-        line = self._offer(fact.offer, fact.agent, fact.at)
-        line.outcome, line.ended_at, line.ended_why = "accepted", fact.at, ""
+        self._accept(self._offer(fact.offer, fact.agent, fact.at), fact.at)
+
+    def _accept(self, line: "_OpenOffer", at: float) -> None:
+        if line.outcome != "accepted":
+            line.outcome, line.ended_at, line.ended_why = "accepted", at, ""
 
     def end_offer(self, fact: OfferEnded) -> None:
         line = self._offer(fact.offer, fact.agent, fact.at)
@@ -241,7 +244,9 @@ class _Adding:
         self.talk.start(fact.peer, fact.at)
         offer = offer_of_leg(fact.peer)
         if offer is not None:
-            self.agents[agent_of_offer(offer)] = None
+            agent = agent_of_offer(offer)
+            self.agents[agent] = None
+            self._accept(self._offer(offer, agent, fact.at), fact.at)
 
     def part(self, fact: CallParted) -> None:
         self.talk.end(fact.peer, fact.at)

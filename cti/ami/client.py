@@ -27,6 +27,9 @@ _MISSES = 2
 _ANSWER_SHARE = 0.75
 """A ping may take this share of `ping_s`: with two misses a dead peer is found within 2.5 pings, however it died."""
 
+_REFUSALS_OF_A_BOOT = 3
+"""An Asterisk that is booting may refuse, before it has read its users, a login that it granted before."""
+
 
 class LoginRefused(CtiError):
     """Asterisk answered and did not let us in: wrong user, secret or address; waiting will hardly mend it."""
@@ -41,7 +44,7 @@ class Pauses:
     """Seconds between tries: full jitter under a bound that doubles, and a slow pace after a refused login."""
 
     first_s: float = 0.2
-    longest_s: float = 15.0
+    longest_s: float = 4.0
     refused_s: float = 15.0
 
     def before(self, tries: int, was_refused: bool, dice: float) -> float:
@@ -86,6 +89,8 @@ class AmiClient:
         self._link: Link | None = None
         self._is_synced = False
         self._tries = 0
+        self._refusals = 0
+        self._was_up = False
         self._why = "not connected yet"
         self._down_since = clock.now()
         self._told = ""
@@ -114,7 +119,9 @@ class AmiClient:
             except* CtiError as errors:
                 was_refused = errors.subgroup(LoginRefused) is not None
                 self._lost(_reason(errors))
-            pause = self._pauses.before(self._tries, was_refused, self._dice())
+            self._refusals = self._refusals + 1 if was_refused else 0
+            is_booting = self._was_up and self._refusals <= _REFUSALS_OF_A_BOOT
+            pause = self._pauses.before(self._tries, was_refused and not is_booting, self._dice())
             self._tries += 1
             log.debug("asterisk again later", pause_s=round(pause, 3), tries=self._tries)
             await asyncio.sleep(pause)
@@ -152,7 +159,7 @@ class AmiClient:
                 group.create_task(_watch(link))
                 group.create_task(self._keep_alive(link))
                 await self._on_up()
-                self._is_synced = True
+                self._is_synced = self._was_up = True
                 self._tries = 0
                 self._told = ""
                 log.info("asterisk is up", host=self._settings.host, port=self._settings.port)

@@ -23,6 +23,7 @@ class Floor:
         *,
         wanted: frozenset[str] | None = None,
         tls_context: ssl.SSLContext | None = None,
+        pauses: Pauses | None = None,
         **settings: object,
     ) -> None:
         self.events: list[Frame] = []
@@ -40,7 +41,7 @@ class Floor:
             on_up=self._on_up,
             on_down=self._on_down,
             wanted=wanted,
-            pauses=QUICK,
+            pauses=pauses or QUICK,
             tls=tls_context,
         )
         self._changed = asyncio.Event()
@@ -85,10 +86,11 @@ async def attached(
     *,
     wanted: frozenset[str] | None = None,
     tls_context: ssl.SSLContext | None = None,
+    pauses: Pauses | None = None,
     **settings: object,
 ) -> AsyncIterator[Floor]:
     """A running client, stopped at the end."""
-    floor = Floor(port, wanted=wanted, tls_context=tls_context, **settings)
+    floor = Floor(port, wanted=wanted, tls_context=tls_context, pauses=pauses, **settings)
     running = asyncio.create_task(floor.client.run())
     try:
         yield floor

@@ -17,10 +17,12 @@ from cti.events import (
     CallQueued,
     ContactOutcome,
     EndedBy,
+    OfferEnded,
+    OfferOutcome,
     WrapUpEnd,
     WrapUpEnded,
 )
-from cti.ids import CustomerId, LegId, QueueId
+from cti.ids import CustomerId, LegId, QueueId, leg_of_offer
 from cti.pop import IvrAnswer
 from cti.wire import fact_from_json, to_json
 from tests.voc.life import (
@@ -37,6 +39,7 @@ from tests.voc.life import (
     in_the_menu,
     lives,
     matched,
+    offered,
     queued,
     talk,
     wrap_up,
@@ -125,6 +128,19 @@ def test_a_talk_known_only_from_the_record_is_a_talk() -> None:
     ]
     contact = contact_of(CALL, [*in_the_menu(), queued(), *missed])
     assert (contact.outcome, contact.talk_s, contact.agents) == (ContactOutcome.ANSWERED, 10, (ANN,))
+
+
+def test_whoever_talked_has_accepted() -> None:
+    """We died while her phone rang; that she picked up is only in the record, and what we concluded first is put right."""
+    offer, rings = offered(ANN, T + 20)
+    gone = OfferEnded(
+        at=T + 60, call=CALL, offer=offer, agent=ANN, outcome=OfferOutcome.RESCINDED, why="the call is gone"
+    )
+    told = CallConnected(at=T + 23, inferred=True, call=CALL, leg=LegId(CALL), peer=leg_of_offer(offer))
+    contact = contact_of(CALL, [*in_the_menu(), queued(), *rings, gone, told, replace(ended(T + 40), inferred=True)])
+    (line,) = contact.offers
+    assert (line.agent, line.outcome, line.ended_at, line.ended_why) == (ANN, "accepted", T + 23, "")
+    assert contact.agents == (ANN,)
 
 
 @given(lives(), st.data())
