@@ -82,6 +82,10 @@ class LocalBus:
             self._ears_of[kind] = ears
         return ears
 
+    def ears_for(self, kind: type[Fact]) -> int:
+        """How many hear this kind of Fact, at once or late."""
+        return sum(map(len, self._who_hears(kind)))
+
     def _count(self, kind: type[Fact]) -> None:
         count = self._counts.get(kind)
         if count is None:  # looking a label up costs more than telling

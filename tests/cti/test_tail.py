@@ -28,7 +28,7 @@ async def tail(path: Path, facts: list[Fact], as_json: bool = False, call: str =
     async with asyncio.timeout(10):
         async with open_tap(bus, path):
             following = asyncio.create_task(follow(path, out, as_json, call))
-            while not bus._who_hears(Fact):  # noqa: ASYNC110 - the tap tells nobody that a follower came
+            while not bus.ears_for(Fact):  # noqa: ASYNC110 - the tap tells nobody that a follower came
                 await asyncio.sleep(0)
             for fact in facts:
                 bus.publish(fact)

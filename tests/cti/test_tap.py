@@ -22,7 +22,7 @@ READY = AgentReady(at=1.0, agent=AgentId("ann"))
 async def follow(path: Path, bus: LocalBus) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A follower the tap has noticed: what is told from here on, he hears."""
     reader, writer = await asyncio.open_unix_connection(path)
-    while not bus._who_hears(Fact):  # noqa: ASYNC110 - the tap tells nobody that a follower came
+    while not bus.ears_for(Fact):  # noqa: ASYNC110 - the tap tells nobody that a follower came
         await asyncio.sleep(0)
     return reader, writer
 
@@ -56,11 +56,11 @@ async def test_without_followers_the_tap_hears_nothing(tmp_path: Path) -> None:
     """Nobody pays for JSON that nobody reads."""
     bus, path = LocalBus(), tmp_path / "offhook.sock"
     async with asyncio.timeout(10), open_tap(bus, path):
-        assert bus._who_hears(AgentReady) == ()
+        assert bus.ears_for(AgentReady) == 0
         reader, writer = await follow(path, bus)
-        assert len(bus._who_hears(AgentReady)) == 1
+        assert bus.ears_for(AgentReady) == 1
         writer.close()
-        while bus._who_hears(AgentReady):  # noqa: ASYNC110
+        while bus.ears_for(AgentReady):  # noqa: ASYNC110
             await asyncio.sleep(0)
         assert reader is not None
 
