@@ -125,7 +125,7 @@ def _survives(subject: tuple[str, str], callers: worker.Worker) -> bool:
 
 def run(scale: Scale, say: Say) -> Row:
     """Six servers undisturbed, then ours among probes and clients that dawdle."""
-    calls, at_once = scale.of(10_000, 1_000), scale.of(1_000, 200)
+    calls, at_once = scale.of(6_000, 1_000), scale.of(1_000, 200)
     with worker.Worker("agi_callers", core=worker.LOAD) as callers:
 
         def subject(what: tuple[str, str], do: str = "load") -> Callable[[], Figures]:

@@ -61,7 +61,7 @@ def _figures(
 def run(scale: Scale, say: Say) -> Row:
     """Ours on both loops, and the obvious build."""
     url, customers = people.url_of(scale, say), people.count_of(scale)
-    agents, count = scale.of(1000, 400), scale.of(800, 300)
+    agents, count = scale.of(1000, 400), scale.of(700, 300)
 
     def subject(kind: str, loop: str) -> Callable[[], Figures]:
         def measure() -> Figures:

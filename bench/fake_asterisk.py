@@ -17,6 +17,7 @@ Headers = dict[str, str]
 
 _LISTS = {"CoreShowChannels": "CoreShowChannelsComplete", "BridgeList": "BridgeListComplete"}
 _LISTS["DeviceStateList"] = "DeviceStateListComplete"
+_LOOK_S = 0.01
 _SPIN_S = 0.0001
 """The last moment before an event is due is spun away: sleeping is no more exact than this."""
 
@@ -28,6 +29,7 @@ class FakeAsterisk:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._on_action = on_action
         self._rest = b""
+        self._looked_at = 0.0
         self.longest_write_s = 0.0
         self.bytes_written = 0
 
@@ -50,11 +52,14 @@ class FakeAsterisk:
         self.bytes_written += len(event)
 
     def serve_until(self, due: float) -> None:
-        """Answer actions until `due` (monotonic seconds)."""
-        while (left := due - time.monotonic()) > 0:
+        """Answer actions until `due` (monotonic seconds); now and then also when that has passed: a ping must not wait."""
+        now = time.monotonic()
+        while (left := due - now) > 0 or now - self._looked_at > _LOOK_S:
+            self._looked_at = now
             ready, _, _ = select.select([self._link], [], [], max(0.0, left - _SPIN_S))
             if ready:
                 self._read()
+            now = time.monotonic()
 
     def serve_until_asked(self) -> Any:
         """Answer actions until the row says something (a worker's standard input); None when it, or the client, has left."""

@@ -13,8 +13,8 @@ from bench.installation import DNIS, TOKEN, Installation
 from bench.row import Figures, Line, Row, Say, Scale
 from bench.sip_callers import Count, SipCallers, fresh
 
-RATES = (10, 20, 30, 40, 50, 60, 70, 80, 100, 120, 150, 200)
-LASTING_S = 5
+RATES = (20, 40, 60, 80, 100, 120, 150, 200)
+LASTING_S = 4
 STAY_S = 1.0
 
 

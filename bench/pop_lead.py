@@ -18,7 +18,7 @@ from tests.browser.chromium import QUIET, find_chromium
 from tests.pbx.sipp import SippPhone
 
 AGENTS = 5
-PER_S = 1.6
+PER_S = 1.8
 RING_S, TALK_S = 0.3, 0.3
 
 # Instants as Unix seconds. `came`: an offer's first pop; `painted`: the page told the server it is on the glass; `drawn`:

@@ -239,7 +239,7 @@ class _Floors:
 
 def _rounds(loop: str, scale: Scale, say: Say) -> tuple[dict[str, list[Figures]], Figures]:
     """Rounds of pushes by kind, and the holds of the loop under broadcasts (ours, raw), on one loop."""
-    count, pushes, lasting = scale.of(1000, 100), scale.of(3000, 500), scale.of(4, 1)
+    count, pushes, lasting = scale.of(1000, 100), scale.of(2000, 500), scale.of(4, 1)
     found: dict[str, list[Figures]] = {"ours": [], "raw": []}
     with (
         worker.Worker("consoles", core=worker.LOAD) as consoles,
