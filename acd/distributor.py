@@ -284,8 +284,8 @@ class Distributor:
         return end_talk(self.floor, agent, now)
 
     def _phone_changed(self, fact: PhoneChanged, now: float) -> list[Order]:
-        for agent in self.floor.agents.values():
-            if agent.phone == fact.phone and agent.phone_state is not fact.state:
+        for agent in self.floor.at_phone(fact.phone):
+            if agent.phone_state is not fact.state:
                 agent.phone_state = fact.state
                 self.floor.touch(agent)
         return []

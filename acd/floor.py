@@ -54,6 +54,8 @@ class Floor:
         self.accepted: dict[OfferId, None] = {}
         self.tallies = {queue: Tally() for queue in self.queues}
         self.free = Free(self.agents.values())
+        self._phones: dict[AgentId, str] = {}
+        self._at_phone: dict[str, dict[AgentId, Agent]] = {}
         self._deadlines: list[tuple[float, str]] = []
         self._ready_in: dict[QueueId, int] = dict.fromkeys(self.queues, 0)
         self._staffed_in: dict[QueueId, int] = dict.fromkeys(self.queues, 0)
@@ -63,10 +65,14 @@ class Floor:
         self._touched_contacts: dict[CallId, None] = {}
         self._told_agents: dict[AgentId, AgentLine] = {}
         self._told_queues: dict[QueueId, QueueLine] = {}
+        for agent in self.agents.values():
+            self._note_phone(agent)
 
     def touch(self, agent: Agent) -> None:
         """This agent has changed."""
         self._touched_agents[agent.id] = None
+        if self._phones.get(agent.id) != agent.phone:
+            self._note_phone(agent)
         if agent.is_free:
             self.free.put(agent)
         else:
@@ -80,6 +86,15 @@ class Floor:
             self._ready_in[queue] += now_counted[0] - was_free
             self._staffed_in[queue] += now_counted[1] - was_staffed
             self._touched_queues[queue] = None
+
+    def at_phone(self, phone: str) -> list[Agent]:
+        """The agents whose phone this is."""
+        return list(self._at_phone.get(phone, {}).values())
+
+    def _note_phone(self, agent: Agent) -> None:
+        self._at_phone.get(self._phones.get(agent.id, ""), {}).pop(agent.id, None)
+        self._phones[agent.id] = agent.phone
+        self._at_phone.setdefault(agent.phone, {})[agent.id] = agent
 
     def put(self, contact: Waiting) -> None:
         """This contact waits, or waits differently."""
