@@ -50,6 +50,7 @@ def test_killed_while_one_talks_and_two_wait_everybody_keeps_the_place(found_hou
     phone = house.phone("a1", answers=0.3)
     talking = house.caller(keys=SALES)
     card = ann.wait_phase("answered")
+    house.wait_until_waiting(sue, 0)
     first = house.caller(keys=SALES)
     house.wait_until_waiting(sue, 1)
     second = house.caller(keys=SALES)
@@ -63,9 +64,8 @@ def test_killed_while_one_talks_and_two_wait_everybody_keeps_the_place(found_hou
     house.wait_until_waiting(sue, 2)
     assert waiting_in_order(sue) == line
     again = ann.wait_phase("answered")
-    assert [again[key] for key in ("call", "profile", "reason", "why")] == [
-        card[key] for key in ("call", "profile", "reason", "why")
-    ]
+    kept = ("call", "profile", "reason", "why")
+    assert [again[key] for key in kept] == [card[key] for key in kept]
     assert ann.view["me"]["line"]["activity"] == "talking"
     house.assert_speech_flows(4)
     assert no_bye(talking, first, second, phone)
@@ -174,6 +174,7 @@ def test_told_to_stop_with_calls_up_it_goes_in_good_order(found_house: Callable[
     phone = house.phone("a1", answers=0.3)
     talking = house.caller(keys=SALES)
     ann.wait_phase("answered")
+    house.wait_until_waiting(sue, 0)
     waiting = house.caller(keys=SALES)
     house.wait_until_waiting(sue, 1)
     line = waiting_in_order(sue)

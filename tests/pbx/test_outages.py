@@ -32,6 +32,7 @@ def test_asterisk_dies_mid_call_and_the_same_daemon_goes_on(house: House) -> Non
     house.phone("a1", answers=0.3)
     gone = [house.caller(keys=SALES)]
     ann.wait_phase("answered")
+    house.wait_until_waiting(sue, 0)
     gone.append(house.caller(keys=SALES))
     house.wait_until_waiting(sue, 1)
     house.lab.kill()
@@ -64,6 +65,7 @@ def test_a_frozen_daemon_lets_every_caller_go(house: House) -> None:
     phone = house.phone("a1", answers=0.3)
     talking = house.caller(keys=SALES)
     ann.wait_phase("answered")
+    house.wait_until_waiting(sue, 0)
     waits = house.caller(keys=SALES)
     house.wait_until_waiting(sue, 1)
     walks = house.caller(keys=[])
@@ -118,6 +120,7 @@ def test_the_link_is_cut_and_the_truth_comes_back(cabled: tuple[House, Cable]) -
     bobs = house.phone("a2", answers="when told")
     talks = house.caller(keys=SALES)
     ann.wait_phase("answered")
+    house.wait_until_waiting(sue, 0)
     waits = house.caller(keys=[(1.5, "3")])
     house.wait_until_waiting(sue, 1)
     rings = house.caller(keys=SUPPORT)
