@@ -142,7 +142,7 @@ sox = {json.dumps(sox)}
                 [sys.executable, "-m", "cti.cli", "run", "--config", str(self.folder / "offhook.toml")],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=REPOSITORY,
             )  # fmt: skip
-        assert wait_until(lambda: self.is_ready() or None, 30.0), f"not ready:\n{self.daemon_log()[-3000:]}"
+        assert wait_until(lambda: self.is_ready() or None, 60.0), f"not ready:\n{self.daemon_log()[-3000:]}"
 
     def is_ready(self) -> bool:
         """What /readyz says."""

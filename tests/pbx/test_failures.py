@@ -45,7 +45,7 @@ def wait_talking(agent: Desk, call: str) -> dict[str, Any]:
 
 def test_killed_while_one_talks_and_two_wait_everybody_keeps_the_place(found_house: Callable[[int], House]) -> None:
     """kill -9: the talk goes on, the card is back on the screen, those who wait are served in the order of before."""
-    house = found_house(30)
+    house = found_house(60)
     ann, sue = house.agent("ann"), house.agent("sue", is_ready=False)
     phone = house.phone("a1", answers=0.3)
     talking = house.caller(keys=SALES)
@@ -169,7 +169,7 @@ def test_killed_while_a_phone_rings_and_killed_in_wrap_up(house: House) -> None:
 
 def test_told_to_stop_with_calls_up_it_goes_in_good_order(found_house: Callable[[int], House]) -> None:
     """SIGTERM: gone within 10 s, nobody hung up on, the caller in the menu in the failsafe, the rest as it was afterwards."""
-    house = found_house(30)
+    house = found_house(60)
     ann, sue = house.agent("ann"), house.agent("sue", is_ready=False)
     phone = house.phone("a1", answers=0.3)
     talking = house.caller(keys=SALES)
