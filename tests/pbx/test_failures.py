@@ -13,7 +13,7 @@ from tests.pbx.desk import Desk
 from tests.pbx.house import House
 from tests.pbx.sipp import SippCaller, SippPhone, wait_until
 
-pytestmark = pytest.mark.pbx
+pytestmark = [pytest.mark.pbx, pytest.mark.timeout(300)]
 
 SALES = [(1.5, "1")]
 SUPPORT = [(1.5, "2")]

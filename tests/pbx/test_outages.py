@@ -18,7 +18,7 @@ from tests.pbx.house import House
 from tests.pbx.sipp import require_sipp, wait_until
 from tests.pbx.test_failures import SALES, SUPPORT, no_bye, talk_to, wait_talking
 
-pytestmark = pytest.mark.pbx
+pytestmark = [pytest.mark.pbx, pytest.mark.timeout(300)]
 
 LONGEST_STEP_S = 8.0
 """The longest step of the default flow before the menu is answered: its own sentence, as espeak-ng speaks it."""

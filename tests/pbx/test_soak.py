@@ -13,7 +13,7 @@ from tests.pbx.desk import Desk
 from tests.pbx.house import House
 from tests.pbx.sipp import SippCaller
 
-pytestmark = pytest.mark.pbx
+pytestmark = [pytest.mark.pbx, pytest.mark.timeout(300)]
 
 CALLS = 12
 KILLS = 3
