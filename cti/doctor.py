@@ -20,7 +20,7 @@ from cti.finding import Grade, Result, good, of_finding, warning, wrong
 from cti.settings import Settings
 from cti.settings_file import load_settings, settings_path
 from cti.site import Site
-from cti.site_file import load_site, unserved_queues
+from cti.site_file import doubts, load_site
 from cti.store.address import read_address
 from cti.store.migrate import newest_revision, revision_of
 
@@ -87,7 +87,7 @@ def _site(settings: Settings) -> Iterator[Result]:
         yield from (of_finding("queues and agents", finding) for finding in exc.findings)
         return
     yield good("queues and agents", f"{len(site.queues)} queues, {len(site.agents)} agents")
-    yield from (of_finding("queues and agents", finding, Grade.WARNING) for finding in unserved_queues(site))
+    yield from (of_finding("queues and agents", finding, Grade.WARNING) for finding in doubts(site))
     for point in sorted(entry_points(group=GROUP), key=lambda one: one.name):
         yield from _room(point, settings, site)
 

@@ -109,8 +109,38 @@ def _sense(queues: _Queues, queues_yaml: LinedYaml, agents: _Agents, agents_yaml
     return findings
 
 
-def unserved_queues(site: Site) -> list[Finding]:
-    """Queues nobody has the skills for: allowed (agents may come), but worth a warning."""
+def doubts(site: Site) -> list[Finding]:
+    """What is allowed but worth a warning: queues nobody serves, phones two share, skills no queue asks for."""
+    return [*_unserved_queues(site), *_shared_phones(site), *_idle_skills(site)]
+
+
+def _shared_phones(site: Site) -> list[Finding]:
+    owners: dict[str, list[str]] = {}
+    for agent in site.agents:
+        owners.setdefault(agent.phone, []).append(agent.agent)
+    return [
+        Finding(
+            "agents.yaml",
+            f"agents.{names[-1]}.phone",
+            f"{phone} is the phone of {' and '.join(names)}",
+            "give each one",
+        )
+        for phone, names in owners.items()
+        if len(names) > 1
+    ]
+
+
+def _idle_skills(site: Site) -> list[Finding]:
+    asked = {skill for queue in site.queues for skill in queue.skills}
+    return [
+        Finding("agents.yaml", f"agents.{agent.agent}.skills", f"no queue asks for {skill!r}", "mend its spelling")
+        for agent in site.agents
+        for skill in agent.skills
+        if skill not in asked and not skill.startswith("lang.")
+    ]
+
+
+def _unserved_queues(site: Site) -> list[Finding]:
     return [
         Finding("queues.yaml", f"queues.{queue.queue}", f"no agent has all of {', '.join(queue.skills)}", "add one")
         for queue in site.queues

@@ -23,7 +23,13 @@ _FOLDER = Path(__file__).parent / "migrations"
 
 
 def migrate(url: str, revision: str = "head") -> None:
-    """Upgrade the database at `url` to `revision`. Creates a missing SQLite file. Raises Unavailable."""
+    """Upgrade the database at `url` to `revision`. Raises Unavailable.
+
+    Creates a missing SQLite file, readable by its owner alone: it holds what customers said.
+    """
+    address = read_address(url)
+    if address.dialect == "sqlite" and address.path.parent.is_dir():
+        address.path.touch(mode=0o600)
     _run(url, lambda config: alembic.command.upgrade(config, revision))
 
 

@@ -7,7 +7,7 @@ import pytest
 from cti.data_folder import find_data_folder
 from cti.errors import ConfigError, Finding
 from cti.site import Disposition, Site
-from cti.site_file import load_site, unserved_queues
+from cti.site_file import doubts, load_site
 
 QUEUES = """queues:
   sales: {name: Sales, skills: [sales], wrap_up_s: 30}
@@ -39,7 +39,7 @@ def test_the_files_that_come_with_offhook_are_a_site() -> None:
     folder = find_data_folder("config", "queues.yaml")
     site = load_site(folder / "queues.yaml", folder / "agents.yaml")
     assert [queue.queue for queue in site.queues] == ["sales", "support", "billing"]
-    assert unserved_queues(site) == []
+    assert doubts(site) == []
     assert site.dnis_name("1001") == "Spring catalogue"
     assert site.dnis_name("9999") == ""
 
@@ -69,7 +69,7 @@ def test_a_queue_nobody_can_serve_is_worth_a_warning(tmp_path: Path) -> None:
         QUEUES.replace("[sales]", "[sales, lang.es]"),
         AGENTS + "  bob: {name: Bob, phone: PJSIP/202, skills: [lang.es]}\n",
     )
-    assert [finding.key for finding in unserved_queues(site)] == ["queues.sales"]
+    assert [finding.key for finding in doubts(site)] == ["queues.sales"]
 
 
 def test_every_mistake_of_both_files_at_once(tmp_path: Path) -> None:
@@ -155,3 +155,19 @@ def test_a_finding_reads_as_a_sentence_with_its_place() -> None:
     """File, line, key, why, mend."""
     assert str(Finding("a.yaml", "x.y", "is wrong", "mend it", 7)) == "a.yaml:7: x.y: is wrong Mend: mend it"
     assert str(Finding("a.yaml", "x.y", "is wrong")) == "a.yaml: x.y: is wrong"
+
+
+def test_phones_two_share_and_skills_nobody_asks_for_are_doubted(tmp_path: Path) -> None:
+    """Both are allowed and both are usually mistakes: one rings at the wrong desk, the other never at all."""
+    queues, agents = tmp_path / "queues.yaml", tmp_path / "agents.yaml"
+    queues.write_text("queues: {sales: {name: Sales, skills: [sales], wrap_up_s: 0}}")
+    agents.write_text(
+        "agents:\n"
+        "  ann: {name: Ann, phone: PJSIP/201, skills: [sales, lang.en]}\n"
+        "  bob: {name: Bob, phone: PJSIP/201, skills: [saels]}\n"
+    )
+    found = {finding.key: finding.why for finding in doubts(load_site(queues, agents))}
+    assert found == {
+        "agents.bob.phone": "PJSIP/201 is the phone of ann and bob",
+        "agents.bob.skills": "no queue asks for 'saels'",
+    }
