@@ -161,6 +161,12 @@ class House:
             await asyncio.wait_for(done.wait(), WAIT_S)
         stop()
 
+    async def told(self, kind: type[Fact]) -> None:
+        """Until a Fact of this kind has been told."""
+        async with asyncio.timeout(10):
+            while not self.of(kind):  # noqa: ASYNC110 - it may have been told already
+                await asyncio.sleep(0.01)  # the browser's word is on its way
+
     def of(self, kind: type[Fact]) -> list[Fact]:
         """The Facts of one kind so far."""
         return [fact for fact in self.heard if isinstance(fact, kind)]

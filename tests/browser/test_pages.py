@@ -79,9 +79,11 @@ async def test_the_pop_is_painted_before_the_phone_rings(house: House, chromium:
     """The browser has drawn the customer before it says so; the phone rings after that, or after 150 ms."""
     watched = await ready_agent(chromium, house)
     await offered(house, watched.page)
+    await until(watched.page, "ears.drawn.length > 0 && ears.painted.length > 0")
+    for kind in (PopPainted, OfferRinging):
+        await house.told(kind)
     made, painted, ringing = (house.of(kind)[0].at for kind in (CallOffered, PopPainted, OfferRinging))
     assert ringing >= min(painted, made + 0.150)
-    await until(watched.page, "ears.drawn.length > 0 && ears.painted.length > 0")
     ears = await watched.page.evaluate("ears")
     painted_first, came = ears["painted"][0], {one["version"]: one["frame"] for one in ears["came"]}
     assert "María Fernández" in painted_first["card"]
