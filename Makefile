@@ -36,7 +36,9 @@ test: $(VENV)/.dev $(PAGES)
 	@scripts/test-tools
 	@$(MAKE) --no-print-directory check
 	@echo "== real parts: Asterisk, SIPp, Chromium, PostgreSQL, the wheel"
-	@$(BIN)/pytest -q -n 3 --dist loadfile -m "pbx or browser or postgres or slow"
+	@$(BIN)/pytest -q -n 3 --dist loadfile -m "(pbx or postgres or slow) and not browser"
+	@echo "== the pages in Chromium, by themselves: what is painted when is part of what they assert"
+	@$(BIN)/pytest -q -m browser
 
 bench: $(VENV)/.dev $(PAGES)
 	@scripts/test-tools
